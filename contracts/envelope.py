@@ -1,0 +1,163 @@
+"""What stands around every event on Kafka: CloudEvents 1.0 in binary mode, one header per attribute.
+
+Own extensions: `recordedtime` (when the fact was taken), `subjectsequence` (CloudEvents' `sequence` belongs
+to a source, ours to a subject), `tenant`, `correlationid` (the submission), `causationid`, `contentdigest`
+(of a submission), `canary` (a mark for trial events that no figure may count).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import rfc8785
+from pydantic import BaseModel
+
+CONTENT_TYPE: Final = "application/json"
+
+
+def dataschema(type: str, revision: int = 1) -> str:  # noqa: A002 (CloudEvents calls it so)
+    """The name of the schema of a type's data."""
+    return f"urn:ocop:schema:{type}:r{revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The attributes of an event. `subject` is the aggregate's id (of an outcome: the submission's)."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    dataschema: str
+    tenant: str
+    correlationid: str
+    causationid: str
+    recordedtime: datetime
+    subjectsequence: int | None = None
+    contentdigest: str | None = None
+    traceparent: str | None = None
+    canary: bool = False
+
+
+class EnvelopeError(Exception):
+    """Headers that are not an envelope of ours. `pointer` names the attribute ("/time")."""
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(f"{pointer}: {message}")
+        self.pointer, self.message = pointer, message
+
+
+def to_headers(envelope: Envelope) -> dict[str, str]:
+    """The headers of the record, absent attributes left out."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": envelope.id,
+        "ce_source": envelope.source,
+        "ce_type": envelope.type,
+        "ce_subject": envelope.subject,
+        "ce_time": envelope.time.isoformat(),
+        "ce_dataschema": envelope.dataschema,
+        "ce_tenant": envelope.tenant,
+        "ce_correlationid": envelope.correlationid,
+        "ce_causationid": envelope.causationid,
+        "ce_recordedtime": envelope.recordedtime.isoformat(),
+    }
+    if envelope.subjectsequence is not None:
+        headers["ce_subjectsequence"] = str(envelope.subjectsequence)
+    if envelope.contentdigest is not None:
+        headers["ce_contentdigest"] = envelope.contentdigest
+    if envelope.traceparent is not None:
+        headers["ce_traceparent"] = envelope.traceparent
+    if envelope.canary:
+        headers["ce_canary"] = "true"
+    headers["content-type"] = CONTENT_TYPE
+    return headers
+
+
+def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
+    """The envelope of a record; headers of others are passed over. Raises EnvelopeError."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name.startswith("ce_") or name == "content-type":
+            try:
+                found[name] = value.decode()
+            except (UnicodeDecodeError, AttributeError):
+                raise EnvelopeError(_pointer(name), "is not UTF-8 text") from None
+    if found.get("ce_specversion") != "1.0":
+        raise EnvelopeError("/specversion", "is not 1.0")
+    if found.get("content-type") != CONTENT_TYPE:
+        raise EnvelopeError("/datacontenttype", f"is not {CONTENT_TYPE}")
+    try:
+        return Envelope(
+            id=found["ce_id"],
+            source=found["ce_source"],
+            type=found["ce_type"],
+            subject=found["ce_subject"],
+            time=_time(found, "ce_time"),
+            dataschema=found["ce_dataschema"],
+            tenant=found["ce_tenant"],
+            correlationid=found["ce_correlationid"],
+            causationid=found["ce_causationid"],
+            recordedtime=_time(found, "ce_recordedtime"),
+            subjectsequence=_sequence(found.get("ce_subjectsequence")),
+            contentdigest=found.get("ce_contentdigest"),
+            traceparent=found.get("ce_traceparent"),
+            canary=found.get("ce_canary") == "true",
+        )
+    except KeyError as missing:
+        raise EnvelopeError(_pointer(missing.args[0]), "is missing") from None
+
+
+def _pointer(header: str) -> str:
+    return "/" + header.removeprefix("ce_").replace("content-type", "datacontenttype")
+
+
+def _time(found: dict[str, str], header: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(found[header])
+    except ValueError:
+        raise EnvelopeError(_pointer(header), "is not a time") from None
+    if time.tzinfo is None:
+        raise EnvelopeError(_pointer(header), "has no zone")
+    return time
+
+
+def _sequence(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0):
+        raise EnvelopeError("/subjectsequence", "is not a positive number")
+    return int(text)
+
+
+def encode(data: BaseModel) -> bytes:
+    """The payload of a record: what is not known is left out."""
+    return data.model_dump_json(exclude_none=True).encode()
+
+
+def nfc(value: Any) -> Any:
+    """A JSON value with all its text in NFC."""
+    if isinstance(value, str):
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        return {nfc(key): nfc(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [nfc(inner) for inner in value]
+    return value
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON (RFC 8785) of a JSON value."""
+    return rfc8785.dumps(value)
+
+
+def content_digest(type: str, subject: str, time_text: str, data: Any) -> str:  # noqa: A002 (CloudEvents' word)
+    """SHA-256, in hex, of what a submission says: equal for events of equal content, however written."""
+    content = {"type": type, "subject": subject, "time": time_text, "data": nfc(data)}
+    return hashlib.sha256(canonical(content)).hexdigest()

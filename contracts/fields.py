@@ -1,0 +1,333 @@
+"""What a value may look like. Every check raises one of our reason codes, so that a clerk reads what to mend.
+
+The edge is strict. Readers inside pass `context=INSIDE`, and values that a newer writer added to a list of
+values then go through; `OneOf(..., open=True)`, for domain events, lets them through always.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import Annotated, Any, Final, LiteralString
+from uuid import UUID
+
+from dateutil.relativedelta import relativedelta
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from contracts import provinces
+
+# What provinces submit: nothing is guessed, nothing that we do not know is let through.
+EDGE = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+# What our services say: a reader passes over what a newer writer added.
+EVENT = ConfigDict(
+    strict=True,
+    frozen=True,
+    allow_inf_nan=False,
+    validate_by_name=True,
+    validate_by_alias=True,
+    serialize_by_alias=True,
+)
+INSIDE: Final = {"inside": True}
+# Legal dates are local dates (giờ Việt Nam, UTC+7, without summer time).
+VIETNAM: Final = timezone(timedelta(hours=7))
+# Marks a field that could come to hold personal data (Luật 91/2025/QH15): a rule must keep persons out.
+PERSONAL: Final[dict[str, Any]] = {"x-personal": True}
+
+
+def refusal(code: LiteralString, /, at: str = "", **params: str | int) -> PydanticCustomError:
+    """An error with a reason code of ours; `at` points from the checked value to the field below it."""
+    return PydanticCustomError(code, code, {"at": at, **params})
+
+
+# Controls, soft hyphen, zero-width and bidi marks, line separators, private use: they hide or turn text.
+_HIDDEN = (
+    "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ue000-\\uf8ff"
+    "\\ufeff\\ufff9-\\ufffb"
+)
+_SPACES = " \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000"
+_hidden = re.compile(f"[{_HIDDEN}]")
+_outer_space = re.compile(f"^[{_SPACES}]|[{_SPACES}]$")
+# Signs by which Vietnamese was written in TCVN3 and VNI fonts, where no Vietnamese or English word has them.
+_legacy = re.compile("(?<=[A-Za-z])[\xa8\xaa\xac\xb5\xb6\xb8\xbc\xbd\xbe]|[AEOaeo]â|[Aa]ê|[AEOaeo][äå]")
+_mail = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_phone = re.compile(r"(?<![0-9])(?:\+84|0)[ .-]?[235789](?:[ .-]?[0-9]){8,9}(?![ .-]?[0-9])")
+_personal_number = re.compile(r"(?<![0-9])(?:[0-9][ .]?){11}[0-9](?!(?:[ .]?[0-9]))")
+# In refs, where counters of twelve digits are common: only numbers whose first three digits are a province's.
+_personal_ref = re.compile(r"0(?:0[1-9]|[1-9][0-9])[0-9]{9}|0[35789][0-9]{8}")
+_house = re.compile(
+    r"(?:^|[,;])\s*(?:[0-9]|(?:số nhà|số|ngõ|ngách|hẻm|kiệt|thôn|xóm|ấp|tổ|khu phố)\s)", re.IGNORECASE
+)
+
+
+def plain_text(value: str, longest: int) -> str:
+    """The text in NFC, if it has 1 to `longest` code points and nothing in it that must not come in."""
+    text = _one_way(value)
+    if not text:
+        raise refusal("too-short", min=1)
+    if len(text) > longest:
+        raise refusal("too-long", max=longest)
+    if _hidden.search(text):
+        raise refusal("control-character")
+    if _outer_space.search(text):
+        raise refusal("outer-space")
+    if not text.isascii() and _legacy.search(text):
+        raise refusal("legacy-encoding")
+    return text
+
+
+def no_person(text: str) -> str:
+    """The text, if it holds no mail address, phone number or personal number (số định danh cá nhân)."""
+    if _mail.search(text) or _phone.search(text) or _personal_number.search(text):
+        raise refusal("personal-data")
+    return text
+
+
+def units_only(text: str) -> str:
+    """The printed place, if it names administrative units only, not a house, lane or hamlet."""
+    if _house.search(text):
+        raise refusal("house-address")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Free text for people: NFC, 1 to `longest` code points, without persons' data."""
+
+    longest: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
+
+    def check(self, value: str) -> str:
+        return no_person(plain_text(value, self.longest))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        inner = f"^[^{_SPACES}{_HIDDEN}]([^{_HIDDEN}]*[^{_SPACES}{_HIDDEN}])?$"
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": inner}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Text of a fixed form, told to people by an example. `pattern` has no anchors and no `\\d`."""
+
+    pattern: str
+    example: str
+    also: Callable[[str], str] | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        matches = re.compile(self.pattern).fullmatch
+
+        def check(value: str) -> str:
+            if self.also:
+                value = self.also(value)
+            if not matches(value):
+                raise refusal("bad-pattern", example=self.example)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^({self.pattern})$", "examples": [self.example]}
+
+
+def _no_person_in_ref(value: str) -> str:
+    if _personal_ref.fullmatch(value):
+        raise refusal("personal-data")
+    return value
+
+
+def _one_way(value: str) -> str:
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
+# The id of an event, chosen by the province: visible characters without spaces.
+EventId = Annotated[str, Form(f"[^{_SPACES}{_HIDDEN}]{{1,64}}", "858-sp3", also=_one_way)]
+
+
+def Identifier(example: str) -> Form:  # noqa: N802 (stands in annotations, beside Text and Form)
+    """A ref chosen by a province. It is public for ever, so a phone or personal number cannot be one."""
+    return Form(r"[A-Za-z0-9._-]{1,64}", example, _no_person_in_ref)
+
+
+class OneOf:
+    """A value of a list. `open`: in a domain event, where the list may have grown since its reader was written."""
+
+    def __init__(self, *values: str | int, open: bool = False) -> None:  # noqa: A002 (reads well where it is used)
+        self.values, self.open = values, open
+        self.known = frozenset(values)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = isinstance(self.values[0], int)
+        plain = core_schema.int_schema(strict=True) if number else core_schema.str_schema(strict=True)
+        if self.open:
+            return plain
+        return core_schema.with_info_after_validator_function(self.check, plain)
+
+    def check(self, value: str | int, info: ValidationInfo) -> str | int:
+        if value not in self.known and info.context is not INSIDE:
+            raise refusal("bad-value", allowed=", ".join(map(str, self.values)))
+        return value
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        kind = "integer" if isinstance(self.values[0], int) else "string"
+        return {"type": kind, "x-known-values" if self.open else "enum": list(self.values)}
+
+
+_DAY = "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_day = re.compile(_DAY)
+
+
+def _read_day(value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise refusal("wrong-type", expected="string")
+    if not _day.fullmatch(value):
+        raise refusal("bad-date")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise refusal("bad-date") from None
+
+
+class _DayForm:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(date.isoformat, when_used="json")
+        return core_schema.no_info_plain_validator_function(_read_day, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "format": "date", "pattern": f"^{_DAY}$"}
+
+
+# A calendar day of 1900 to 2099, written YYYY-MM-DD.
+Day = Annotated[date, _DayForm()]
+
+_PARTIAL = "(19|20)[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
+_partial = re.compile(_PARTIAL)
+
+
+class PartialDate(str):
+    """A date as well as it is known: YYYY, YYYY-MM or YYYY-MM-DD, of 1900 to 2099."""
+
+    __slots__ = ()
+
+    def lo(self) -> date:
+        """The first day that it can mean."""
+        return date.fromisoformat(self + "-01-01"[len(self) - 4 :])
+
+    def hi(self) -> date:
+        """The last day that it can mean."""
+        if len(self) == 4:
+            return date(int(self), 12, 31)
+        return self.lo() + relativedelta(day=31) if len(self) == 7 else self.lo()
+
+    @classmethod
+    def read(cls, value: str) -> PartialDate:
+        if not _partial.fullmatch(value):
+            raise refusal("bad-date")
+        partial = cls(value)
+        try:
+            partial.lo()
+        except ValueError:
+            raise refusal("bad-date") from None
+        return partial
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls.read, core_schema.str_schema(strict=True), serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^{_PARTIAL}$", "examples": ["2025", "2025-06", "2025-06-19"]}
+
+
+TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+_time = re.compile(TIME)
+EARLIEST_TIME: Final = datetime(2018, 1, 1, tzinfo=VIETNAM)
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+def read_time(text: str, now: datetime) -> datetime:
+    """The moment (RFC 3339, with seconds and zone) from 2018 to five minutes after `now`.
+
+    Raises the reasons `bad-time` and `time-out-of-range`.
+    """
+    if not _time.fullmatch(text):
+        raise refusal("bad-time")
+    try:
+        time = datetime.fromisoformat(text)
+        in_range = EARLIEST_TIME <= time <= now + CLOCK_SKEW
+    except (ValueError, OverflowError):
+        raise refusal("bad-time") from None
+    if not in_range:
+        raise refusal("time-out-of-range")
+    return time
+
+
+def local_date(time: datetime) -> date:
+    """The date in Vietnam at that moment."""
+    return time.astimezone(VIETNAM).date()
+
+
+class UnitCode(BaseModel):
+    """A province as a submission names it: a code and the catalogue that the code is of."""
+
+    model_config = EDGE
+
+    catalogue: Annotated[
+        str, OneOf("2004", "2025"), Field(description="QĐ 124/2004/QĐ-TTg or QĐ 19/2025/QĐ-TTg.")
+    ]
+    code: Annotated[str, Form("[0-9]{2}", "68")]
+
+    @model_validator(mode="after")
+    def _is_a_unit(self) -> UnitCode:
+        if not provinces.exists(self.catalogue, self.code):
+            raise refusal("unknown-unit", at="/code", catalogue=self.catalogue, code=self.code)
+        return self
+
+
+class Unit(BaseModel):
+    """A province as a domain event names it."""
+
+    model_config = EVENT
+
+    catalogue: str
+    code: str
+
+
+class Origin(BaseModel):
+    """Where a statement comes from. Without `stated_on` nobody could say which days are certain."""
+
+    model_config = EVENT
+
+    source: str
+    event_id: str
+    submission_id: UUID
+    stated_on: date
+    received_at: datetime
+    sequence: int

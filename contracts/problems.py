@@ -1,0 +1,79 @@
+"""From what a model found wrong to what a clerk is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from contracts.reasons import REASONS, words
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A reason code and where it applies: a JSON pointer (RFC 6901) relative to the event."""
+
+    code: str
+    pointer: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def answer(self) -> dict[str, Any]:
+        """As it stands in an answer: `{code, pointer, message_vi, message_en, help: {vi, en}}`."""
+        return {"code": self.code, "pointer": self.pointer, **words(self.code, self.params)}
+
+
+_CODES: Final = {
+    "missing": "missing-field",
+    "extra_forbidden": "unknown-field",
+    "json_invalid": "malformed-json",
+    "string_too_short": "too-short",
+    "string_too_long": "too-long",
+    "string_pattern_mismatch": "bad-pattern",
+    "string_unicode": "control-character",
+    "date_parsing": "bad-date",
+    "date_from_datetime_parsing": "bad-date",
+    "datetime_parsing": "bad-time",
+    "datetime_from_date_parsing": "bad-time",
+    "timezone_aware": "bad-time",
+    "literal_error": "bad-value",
+}
+_KINDS: Final = {
+    "string": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "model": "object",
+    "dict": "object",
+    "mapping": "object",
+    "tuple": "array",
+    "list": "array",
+}
+
+
+def problems_of(error: ValidationError, under: str = "") -> list[Problem]:
+    """Every problem of a ValidationError; `under` is the pointer to what was validated."""
+    found = error.errors(include_url=False, include_input=False)
+    return [_problem(e["type"], e.get("ctx", {}), under + pointer(e["loc"])) for e in found]
+
+
+def problem_of(error: PydanticCustomError, at: str) -> Problem:
+    """The problem of a single value that was checked by itself."""
+    return _problem(error.type, error.context or {}, at)
+
+
+def pointer(path: tuple[int | str, ...]) -> str:
+    """The JSON pointer of a path."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _problem(kind: str, context: Mapping[str, Any], at: str) -> Problem:
+    if kind in REASONS:
+        return Problem(kind, at + context.get("at", ""), {k: v for k, v in context.items() if k != "at"})
+    if kind in _CODES:
+        return Problem(_CODES[kind], at)
+    if kind.endswith(("_type", "_from_float")):
+        return Problem("wrong-type", at, {"expected": _KINDS.get(kind.split("_")[0], "value")})
+    return Problem("bad-value", at)
