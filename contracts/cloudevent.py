@@ -45,7 +45,7 @@ class CloudEvent(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An event that keeps its schema, and its subject's kind and ref (None: a withdrawal has its target's)."""
+    """An event that keeps its schema, with its subject's kind and ref (withdrawals: None, they have their target's)."""
 
     event: CloudEvent
     time: datetime

@@ -20,9 +20,9 @@ from contracts.fields import (
     Text,
     Unit,
     UnitCode,
-    refusal,
 )
 from contracts.names import Key, Ref
+from contracts.problems import refusal
 
 REGIMES: Final = ("1048-2019", "781-2020", "148-2023", "1489-2025", "26-2026")
 # The six product groups (ngành) and their criteria sets (bộ sản phẩm): QĐ 26/2026/QĐ-TTg, Phụ lục I.
@@ -40,9 +40,7 @@ SOURCES: Final = ("act", "register", "press")
 CAUSES: Final = ("a", "b", "c", "d", "dd", "e")
 OCCASIONS: Final = ("first", "renewed", "upgraded")
 
-RecognitionRef = Annotated[
-    str, Identifier("858-2025"), Field(description="Unique within the product, permanent.")
-]
+RecognitionRef = Annotated[str, Identifier("858-2025"), Field(description="Unique within the product, permanent.")]
 Level = Annotated[str, OneOf(*LEVELS), Field(description="Cấp ban hành.")]
 Regime = Annotated[str, OneOf(*REGIMES), Field(description="Bộ quy định: the decision's number and year.")]
 Group = Annotated[str, OneOf(*SETS), Field(description="Ngành sản phẩm, as the province classes it.")]
@@ -100,9 +98,7 @@ class RecognitionFields(BaseModel):
             if self.regime != "26-2026":
                 raise refusal("set-without-its-regime", at="/criteria_set")
             if self.group in SETS and self.criteria_set not in SETS[self.group]:
-                raise refusal(
-                    "set-of-another-group", at="/criteria_set", set=self.criteria_set, group=self.group
-                )
+                raise refusal("set-of-another-group", at="/criteria_set", set=self.criteria_set, group=self.group)
         if self.issued_on and self.valid_until and self.valid_until.hi() < self.issued_on.lo():
             raise refusal("ends-before-issue", at="/valid_until", issued_on=self.issued_on)
         return self

@@ -7,11 +7,10 @@ values then go through; `OneOf(..., open=True)`, for domain events, lets them th
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Annotated, Any, Final, LiteralString
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from dateutil.relativedelta import relativedelta
@@ -25,9 +24,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from contracts import provinces
+from contracts import provinces, text
+from contracts.problems import refusal
 
 # What provinces submit: nothing is guessed, nothing that we do not know is let through.
 EDGE = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -47,61 +47,6 @@ VIETNAM: Final = timezone(timedelta(hours=7))
 PERSONAL: Final[dict[str, Any]] = {"x-personal": True}
 
 
-def refusal(code: LiteralString, /, at: str = "", **params: str | int) -> PydanticCustomError:
-    """An error with a reason code of ours; `at` points from the checked value to the field below it."""
-    return PydanticCustomError(code, code, {"at": at, **params})
-
-
-# Controls, soft hyphen, zero-width and bidi marks, line separators, private use: they hide or turn text.
-_HIDDEN = (
-    "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ue000-\\uf8ff"
-    "\\ufeff\\ufff9-\\ufffb"
-)
-_SPACES = " \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000"
-_hidden = re.compile(f"[{_HIDDEN}]")
-_outer_space = re.compile(f"^[{_SPACES}]|[{_SPACES}]$")
-# Signs by which Vietnamese was written in TCVN3 and VNI fonts, where no Vietnamese or English word has them.
-_legacy = re.compile("(?<=[A-Za-z])[\xa8\xaa\xac\xb5\xb6\xb8\xbc\xbd\xbe]|[AEOaeo]â|[Aa]ê|[AEOaeo][äå]")
-_mail = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_phone = re.compile(r"(?<![0-9])(?:\+84|0)[ .-]?[235789](?:[ .-]?[0-9]){8,9}(?![ .-]?[0-9])")
-_personal_number = re.compile(r"(?<![0-9])(?:[0-9][ .]?){11}[0-9](?!(?:[ .]?[0-9]))")
-# In refs, where counters of twelve digits are common: only numbers whose first three digits are a province's.
-_personal_ref = re.compile(r"0(?:0[1-9]|[1-9][0-9])[0-9]{9}|0[35789][0-9]{8}")
-_house = re.compile(
-    r"(?:^|[,;])\s*(?:[0-9]|(?:số nhà|số|ngõ|ngách|hẻm|kiệt|thôn|xóm|ấp|tổ|khu phố)\s)", re.IGNORECASE
-)
-
-
-def plain_text(value: str, longest: int) -> str:
-    """The text in NFC, if it has 1 to `longest` code points and nothing in it that must not come in."""
-    text = _one_way(value)
-    if not text:
-        raise refusal("too-short", min=1)
-    if len(text) > longest:
-        raise refusal("too-long", max=longest)
-    if _hidden.search(text):
-        raise refusal("control-character")
-    if _outer_space.search(text):
-        raise refusal("outer-space")
-    if not text.isascii() and _legacy.search(text):
-        raise refusal("legacy-encoding")
-    return text
-
-
-def no_person(text: str) -> str:
-    """The text, if it holds no mail address, phone number or personal number (số định danh cá nhân)."""
-    if _mail.search(text) or _phone.search(text) or _personal_number.search(text):
-        raise refusal("personal-data")
-    return text
-
-
-def units_only(text: str) -> str:
-    """The printed place, if it names administrative units only, not a house, lane or hamlet."""
-    if _house.search(text):
-        raise refusal("house-address")
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Text:
     """Free text for people: NFC, 1 to `longest` code points, without persons' data."""
@@ -112,13 +57,11 @@ class Text:
         return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
 
     def check(self, value: str) -> str:
-        return no_person(plain_text(value, self.longest))
+        return text.plain(value, self.longest)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        inner = f"^[^{_SPACES}{_HIDDEN}]([^{_HIDDEN}]*[^{_SPACES}{_HIDDEN}])?$"
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": inner}
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        pattern = f"^[^ {text.HIDDEN}]([^{text.HIDDEN}]*[^ {text.HIDDEN}])?$"
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": pattern}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,33 +84,21 @@ class Form:
 
         return core_schema.no_info_after_validator_function(check, core_schema.str_schema(strict=True))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": f"^({self.pattern})$", "examples": [self.example]}
 
 
-def _no_person_in_ref(value: str) -> str:
-    if _personal_ref.fullmatch(value):
-        raise refusal("personal-data")
-    return value
-
-
-def _one_way(value: str) -> str:
-    return value if value.isascii() else unicodedata.normalize("NFC", value)
-
-
 # The id of an event, chosen by the province: visible characters without spaces.
-EventId = Annotated[str, Form(f"[^{_SPACES}{_HIDDEN}]{{1,64}}", "858-sp3", also=_one_way)]
+EventId = Annotated[str, Form(f"[^ {text.HIDDEN}]{{1,64}}", "858-sp3", also=text.visible)]
 
 
 def Identifier(example: str) -> Form:  # noqa: N802 (stands in annotations, beside Text and Form)
     """A ref chosen by a province. It is public for ever, so a phone or personal number cannot be one."""
-    return Form(r"[A-Za-z0-9._-]{1,64}", example, _no_person_in_ref)
+    return Form(r"[A-Za-z0-9._-]{1,64}", example, also=text.no_person_in_ref)
 
 
 class OneOf:
-    """A value of a list. `open`: in a domain event, where the list may have grown since its reader was written."""
+    """A value of a list. `open` (domain events): the list may have grown since its reader was written."""
 
     def __init__(self, *values: str | int, open: bool = False) -> None:  # noqa: A002 (reads well where it is used)
         self.values, self.open = values, open
@@ -185,9 +116,7 @@ class OneOf:
             raise refusal("bad-value", allowed=", ".join(map(str, self.values)))
         return value
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         kind = "integer" if isinstance(self.values[0], int) else "string"
         return {"type": kind, "x-known-values" if self.open else "enum": list(self.values)}
 
@@ -214,9 +143,7 @@ class _DayForm:
         written = core_schema.plain_serializer_function_ser_schema(date.isoformat, when_used="json")
         return core_schema.no_info_plain_validator_function(_read_day, serialization=written)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "format": "date", "pattern": f"^{_DAY}$"}
 
 
@@ -260,9 +187,7 @@ class PartialDate(str):
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": f"^{_PARTIAL}$", "examples": ["2025", "2025-06", "2025-06-19"]}
 
 
@@ -272,15 +197,15 @@ EARLIEST_TIME: Final = datetime(2018, 1, 1, tzinfo=VIETNAM)
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
-def read_time(text: str, now: datetime) -> datetime:
+def read_time(written: str, now: datetime) -> datetime:
     """The moment (RFC 3339, with seconds and zone) from 2018 to five minutes after `now`.
 
     Raises the reasons `bad-time` and `time-out-of-range`.
     """
-    if not _time.fullmatch(text):
+    if not _time.fullmatch(written):
         raise refusal("bad-time")
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(written)
         in_range = EARLIEST_TIME <= time <= now + CLOCK_SKEW
     except (ValueError, OverflowError):
         raise refusal("bad-time") from None
@@ -294,14 +219,20 @@ def local_date(time: datetime) -> date:
     return time.astimezone(VIETNAM).date()
 
 
+_UNITS: Final[dict[str, Any]] = {
+    "oneOf": [
+        {"properties": {"catalogue": {"const": catalogue}, "code": {"enum": provinces.codes(catalogue)}}}
+        for catalogue in ("2004", "2025")
+    ]
+}
+
+
 class UnitCode(BaseModel):
     """A province as a submission names it: a code and the catalogue that the code is of."""
 
-    model_config = EDGE
+    model_config = EDGE | {"json_schema_extra": _UNITS}
 
-    catalogue: Annotated[
-        str, OneOf("2004", "2025"), Field(description="QĐ 124/2004/QĐ-TTg or QĐ 19/2025/QĐ-TTg.")
-    ]
+    catalogue: Annotated[str, OneOf("2004", "2025"), Field(description="QĐ 124/2004/QĐ-TTg or QĐ 19/2025/QĐ-TTg.")]
     code: Annotated[str, Form("[0-9]{2}", "68")]
 
     @model_validator(mode="after")

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from contracts.fields import EDGE, EVENT, PERSONAL, Form, OneOf, Origin, PartialDate, Text, refusal
+from contracts.fields import EDGE, EVENT, PERSONAL, Form, OneOf, Origin, PartialDate, Text
 from contracts.names import Key, Ref
+from contracts.problems import refusal
 
 PLATFORMS: Final = ("shopee", "lazada", "tiktok_shop", "postmart", "voso", "sendo", "other", "unspecified")
 # The last day of platforms that closed, as the press reported it; a listing ends with its platform.

@@ -21,7 +21,7 @@ Namespace = Annotated[
 
 
 class Ref(BaseModel):
-    """How a province names a thing that it knows first: permanent, case-sensitive, never a name or product code."""
+    """How a province names what it knows first: permanent, case-sensitive, never a name or product code."""
 
     model_config = EDGE
 

@@ -1,10 +1,10 @@
-"""From what a model found wrong to what a clerk is told."""
+"""From what a model finds wrong to what a clerk is told."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -51,6 +51,11 @@ _KINDS: Final = {
     "tuple": "array",
     "list": "array",
 }
+
+
+def refusal(code: LiteralString, /, at: str = "", **params: str | int) -> PydanticCustomError:
+    """An error for a validator to raise; `at` points from the checked value to the field below it."""
+    return PydanticCustomError(code, code, {"at": at, **params})
 
 
 def problems_of(error: ValidationError, under: str = "") -> list[Problem]:

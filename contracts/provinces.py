@@ -270,6 +270,11 @@ def exists(catalogue: str, code: str) -> bool:
     return (catalogue, code) in PROVINCES
 
 
+def codes(catalogue: str) -> list[str]:
+    """The codes of a catalogue, sorted."""
+    return sorted(code for of, code in PROVINCES if of == catalogue)
+
+
 def forerunners(code: str) -> tuple[str, ...]:
     """The units of 2004 that went into a unit of 2025; raises KeyError if there is no such unit."""
     return _FORERUNNERS[code]

@@ -168,8 +168,8 @@ _ALL: Final = (
     ),
     Reason(
         "control-character",
-        "Nội dung có ký tự ẩn (xuống dòng, tab, ký tự không nhìn thấy).",
-        "The text holds hidden characters (line breaks, tabs, invisible marks).",
+        "Nội dung có ký tự ẩn (xuống dòng, tab, dấu cách đặc biệt, ký tự không nhìn thấy).",
+        "The text holds hidden characters (line breaks, tabs, special spaces, invisible marks).",
         "Gõ lại nội dung trên một dòng thay vì dán từ tài liệu khác.",
         "Type it anew on one line instead of pasting it from another document.",
     ),
@@ -323,9 +323,9 @@ _ALL: Final = (
     ),
     Reason(
         "after-submission-time",
-        "Ngày {day} ở sau ngày của sự kiện ({stated_on}).",
-        "The day {day} lies after the day of the event ({stated_on}).",
-        "Chỉ gửi điều đã xảy ra: kiểm tra ngày này và trường time.",
+        "Ngày này ở sau ngày của sự kiện ({time}).",
+        "This day lies after the day of the event ({time}).",
+        "Chỉ gửi điều đã xảy ra: kiểm tra ngày này và thời điểm (time) của sự kiện.",
         "Send only what has happened: check this day and the event's time.",
     ),
     Reason(

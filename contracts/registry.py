@@ -22,11 +22,10 @@ from contracts.fields import (
     Text,
     Unit,
     UnitCode,
-    no_person,
-    refusal,
-    units_only,
 )
 from contracts.names import Key, Ref
+from contracts.problems import refusal
+from contracts.text import no_personal_number, units_only
 
 COMPANY_LIKE: Final = ("cooperative", "cooperative_group", "enterprise", "association")
 # Kinds whose name often is a person's full name; so is an owner of unknown kind.
@@ -48,7 +47,7 @@ OwnerKind = Annotated[str, OneOf(*COMPANY_LIKE, *PERSON_LIKE), Field(description
 BusinessName = Annotated[str, Text(200), Field(description="Tên cơ sở.", json_schema_extra=PERSONAL)]
 TaxCode = Annotated[
     str,
-    Form(r"[0-9]{10}(-[0-9]{3})?", "0100047516", also=no_person),
+    Form(r"[0-9]{10}(-[0-9]{3})?", "0100047516", also=no_personal_number),
     Field(description="Mã số thuế.", json_schema_extra=PERSONAL),
 ]
 PrintedPlace = Annotated[
@@ -67,9 +66,7 @@ class OwnerFields(BaseModel):
     owner: Ref
     kind: OwnerKind | None = None
     business_name: BusinessName | None = None
-    name_is_trade_name: Annotated[bool, Field(description="Tên thương mại, not a person's name.")] | None = (
-        None
-    )
+    name_is_trade_name: Annotated[bool, Field(description="Tên thương mại, not a person's name.")] | None = None
     tax_code: TaxCode | None = None
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class SubmissionWithdrawn(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SubmissionType:
-    """A type: who decides it, on which aggregate, what it is about, and what must be known for it (or None)."""
+    """A type: who decides it, on which aggregate, what it is about, what must be known for it (or None)."""
 
     name: str
     service: str

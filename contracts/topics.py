@@ -73,10 +73,7 @@ TOPICS: Final[dict[str, Topic]] = {
     topic.name: topic
     for topic in (
         *(Topic(submission_topic(s), "submission", "gateway", reader=s) for s in DECIDERS),
-        *(
-            Topic(domain_topic(s, a), "domain", s, aggregate=a, retention_ms=FOREVER)
-            for s, a, _, _ in _DOMAIN
-        ),
+        *(Topic(domain_topic(s, a), "domain", s, aggregate=a, retention_ms=FOREVER) for s, a, _, _ in _DOMAIN),
         *(Topic(outcome_topic(s), "outcome", s) for s in DECIDERS),
     )
 }
