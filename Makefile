@@ -1,0 +1,65 @@
+# What one does here, by name; `make help` lists it. Needs Debian's python3 (3.11), python3-venv, make and git.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo stop test test-pages lint verify lock clean
+
+PYTHON ?= /usr/bin/python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --python $(BIN)/python --all-extras --generate-hashes \
+	--no-emit-index-url --no-header pyproject.toml
+
+export UV_PYTHON_DOWNLOADS := never
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+venv: $(INSTALLED) ## Make .venv as requirements.lock says
+
+$(INSTALLED): requirements.lock
+	@echo "Installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@# uv is pinned in the lock like everything else; pip installs it, uv the rest.
+	@awk '/^[^ ]/ { keep = /^uv==/ } keep' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: venv ## Start everything, submit the real acts, compare with the published figures
+	$(BIN)/ocop demo
+
+stop: venv ## Stop everything that was started here; what is stored stays
+	$(BIN)/ocop down
+
+test: venv ## Run the tests, on real Kafka and PostgreSQL
+	$(BIN)/pytest
+
+test-pages: venv ## Run the tests of the pages, in Chromium
+	$(BIN)/pytest tests/pages
+
+lint: venv ## Style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+verify: venv ## Check that generated files and the lock are current
+	@cp requirements.lock .venv/fresh.lock
+	@$(COMPILE) --output-file .venv/fresh.lock
+	@diff -u requirements.lock .venv/fresh.lock \
+		|| { echo "requirements.lock does not fit pyproject.toml: run make lock"; exit 1; }
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock \
+		|| { echo "requirements.lock names an address: run make lock"; exit 1; }
+	$(BIN)/python -m contracts.generate --check
+
+lock: venv ## Bring requirements.lock up to pyproject.toml; newer versions by rm requirements.lock first
+	$(COMPILE) --output-file requirements.lock
+
+clean: ## Stop everything, then remove .venv, .ocop (what is stored) and caches
+	@[ ! -x $(BIN)/ocop ] || $(BIN)/ocop down
+	rm -rf .venv .ocop .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+"""The command line of OCOP Interconnect, and the stack that it runs on one machine.
+
+The map, from the engines outward:
+
+- ``jars``, ``kafka``: Apache Kafka from pinned jars, one KRaft node.
+- ``postgres``: PostgreSQL from a wheel, reached with passwords only.
+- ``provision``: databases, roles, topics and migrations, on these engines or on others.
+- ``home``: what one installation remembers (ports, passwords, replicas) and where it keeps its files.
+- ``supervision``: the processes, under ``supervisor``, and those that it lost.
+- ``stack``: ``up``, ``down`` and ``status``, made of the parts above.
+- ``__main__``: the commands.
+
+Services are started as processes; nothing here imports their insides.
+"""

@@ -1,0 +1,133 @@
+"""The commands: ``ocop …`` or ``python -m ocop …``."""
+
+import asyncio
+import logging
+import os
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ocop import stack
+from ocop.errors import OcopError
+from ocop.home import Home
+from ocop.supervision import members
+
+app = typer.Typer(
+    help="OCOP Interconnect on one machine: the stack, and the operators' commands.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they hold passwords
+)
+console = Console()
+notes = Console(stderr=True, highlight=False)
+
+
+def pairs(texts: list[str], example: str) -> dict[str, str]:
+    """``NAME=VALUE`` arguments. Raises OcopError."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals) or '"' in text or "\n" in text:
+            raise OcopError(f"{text!r} is not of the form {example}.")
+        found[name] = value
+    return found
+
+
+@app.command()
+def up(
+    replicas: Annotated[list[str], typer.Option(help="SERVICE=NUMBER of processes; remembered.")] = [],  # noqa: B006 - read only
+    set_: Annotated[
+        list[str], typer.Option("--set", help="NAME=VALUE for the environment of every service; remembered.")
+    ] = [],  # noqa: B006 - read only
+) -> None:
+    """Start everything, or repair what is broken; returns when every service is ready."""
+    counts = {name: int(count) for name, count in pairs(replicas, "registry=2").items() if count.isdecimal()}
+    if len(counts) != len(replicas):
+        raise OcopError("--replicas takes SERVICE=NUMBER, for instance registry=2.")
+    settings = pairs(set_, "OCOP_SESSION_TIMEOUT_MS=6000")
+    home = Home.here()
+    memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), counts, settings)
+    for instance in stack.instances(memory):
+        console.print(f"{instance.name:20} {stack.service_url(memory, instance)}")
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; what is stored stays."""
+    stopped = stack.down(Home.here())
+    notes.print("Stopped." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status() -> None:
+    """Show every process; the exit status is 1 unless all are ready."""
+    home = Home.here()
+    lines = asyncio.run(stack.status(home))
+    if not lines:
+        left = members(home)
+        notes.print(
+            f"Not running, but {len(left)} processes are left over: `ocop up` repairs, `ocop down` ends them."
+            if left
+            else "Not running: `ocop up` starts it."
+        )
+        raise typer.Exit(1)
+    table = Table("service", "pid", "uptime", "ready", "url", box=None, pad_edge=False)
+    ready = True
+    for line in lines:
+        process = line.process
+        works = process.is_running and not line.missing
+        ready = ready and works
+        word = "yes" if works else f"no: {line.missing or process.state}"
+        table.add_row(process.name, str(process.pid or "-"), str(timedelta(seconds=process.uptime)), word, line.url)
+    console.print(table)
+    if not ready:
+        raise typer.Exit(1)
+
+
+@app.command()
+def url(service: str) -> None:
+    """Print where a service answers HTTP, for use in other commands."""
+    memory = Home.here().recall()
+    for instance in stack.instances(memory):
+        if instance.name == service and service in memory.ports:
+            print(stack.service_url(memory, instance))  # noqa: T201 - bare, for the shell
+            return
+    raise OcopError(f"{service} has no address yet: `ocop up` gives it one.")
+
+
+@app.command()
+def logs(
+    service: Annotated[
+        str | None, typer.Argument(help="kafka, postgres, supervisor or a service; all if left out")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each.")] = 50,
+) -> None:
+    """Show what the processes have written."""
+    home = Home.here()
+    files = sorted(home.logs.glob("*.log"))
+    if service is not None:
+        files = [file for file in files if file == home.log(service)]
+    if not files:
+        raise OcopError(f"There is no log of {service or 'anything'} in {home.logs}.")
+    sys.stdout.flush()
+    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])  # noqa: S606, S607 - coreutils, no shell
+
+
+def main() -> None:
+    """Run a command; what it says it cannot do is shown without a traceback."""
+    # Clients that wait for an engine would otherwise write a line for each attempt.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except OcopError as error:
+        notes.print(f"ocop: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What one installation remembers, and where it keeps its files.
+
+Everything is under one directory, ``OCOP_HOME`` or ``.ocop`` where the command is run. Its one record,
+``stack.json``, holds ports and passwords; it is made for the user alone and replaced whole.
+"""
+
+import fcntl
+import os
+import random
+import secrets
+import socket
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ocop.errors import OcopError
+
+# Below the range from which Linux gives out ports for outgoing connections (32768 and up): a port that is
+# remembered while nothing listens on it is then not taken by a passing connection.
+PORTS = range(20_000, 32_000)
+
+
+class Memory(BaseModel):
+    """The record: what was chosen once and must stay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kafka_bootstrap: str | None = None  # an engine that was there already
+    postgres_url: str | None = None
+    ports: dict[str, int] = {}  # process or purpose → port on 127.0.0.1
+    passwords: dict[str, str] = {}  # role or purpose → password
+    replicas: dict[str, int] = {}  # service → processes, where not one
+    settings: dict[str, str] = {}  # environment variables of every service
+
+    def port(self, purpose: str) -> int:
+        """The port for a purpose: the one chosen before, or a free one chosen now."""
+        if purpose not in self.ports:
+            self.ports[purpose] = free_port(taken=set(self.ports.values()))
+        return self.ports[purpose]
+
+    def password(self, purpose: str) -> str:
+        """The password for a purpose, made at the first call."""
+        return self.passwords.setdefault(purpose, secrets.token_urlsafe(24))
+
+
+def free_port(taken: Collection[int] = ()) -> int:
+    """A port of 127.0.0.1 on which nothing listens, none of ``taken``. Raises OcopError."""
+    for port in random.SystemRandom().sample(PORTS, k=200):
+        if port in taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise OcopError(f"No free port between {PORTS.start} and {PORTS.stop}.")
+
+
+class Home:
+    """One installation's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def here(cls) -> "Home":
+        """The installation that a command means."""
+        return cls(Path(os.environ.get("OCOP_HOME") or ".ocop"))
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "stack.json"
+
+    def log(self, process: str) -> Path:
+        """The file that a process's output goes to."""
+        return self.logs / f"{process}.log"
+
+    def make(self) -> None:
+        """Make the directories, for the user alone."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise OcopError(f"Cannot write to {self.path} ({error.strerror}): set OCOP_HOME.") from error
+
+    def recall(self) -> Memory:
+        """The record, or an empty one before the first start. Raises OcopError when it is spoilt."""
+        try:
+            return Memory.model_validate_json(self.record.read_bytes())
+        except FileNotFoundError:
+            return Memory()
+        except ValidationError as error:
+            raise OcopError(f"{self.record} cannot be read: `ocop down`, then remove {self.path}.") from error
+
+    def remember(self, memory: Memory) -> None:
+        """Replace the record."""
+        self.write(self.record, memory.model_dump_json(indent=2) + "\n")
+
+    def write(self, path: Path, text: str) -> None:
+        """Replace a file at once, readable by the user alone."""
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the installation: a second command waits until the first has ended."""
+        with (self.path / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,255 @@
+"""``up``, ``down`` and ``status``: the engines and the services on one machine."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx2
+
+from contracts.topics import TOPICS
+from ocop import kafka, postgres, provision, services
+from ocop.errors import OcopError
+from ocop.home import Home, Memory
+from ocop.services import Service
+from ocop.supervision import Process, Program, Supervisor, members, stop_members, tail
+
+ENGINE_SECONDS = 60
+READY_SECONDS = 90
+MAX_REPLICAS = 12  # a topic's partitions: one more would have nothing to read
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One process of a service."""
+
+    service: Service
+    number: int  # from 1
+
+    @property
+    def name(self) -> str:
+        return self.service.name if self.number == 1 else f"{self.service.name}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A line of ``ocop status``."""
+
+    process: Process
+    missing: str  # what it lacks, in words; empty when it is ready
+    url: str
+
+
+def instances(memory: Memory) -> Iterator[Instance]:
+    """The service processes that the record asks for."""
+    for service in services.built():
+        for number in range(1, memory.replicas.get(service.name, 1) + 1):
+            yield Instance(service, number)
+
+
+def kafka_bootstrap(memory: Memory) -> str:
+    """Where Kafka is: ours, or the one that was there."""
+    return memory.kafka_bootstrap or f"127.0.0.1:{memory.port('kafka')}"
+
+
+def postgres_url(memory: Memory) -> str:
+    """The superuser's URL: of ours, or of the server that was there."""
+    return memory.postgres_url or postgres.url(memory.port("postgres"), memory.password(postgres.SUPERUSER))
+
+
+def database_urls(memory: Memory, service: Service) -> tuple[str, str, str]:
+    """A service's database for its owner, its application and its HTTP role."""
+    owner, app, http = (
+        provision.address(postgres_url(memory), service.database, role, memory.password(role)) for role in service.roles
+    )
+    return owner, app, http
+
+
+def service_url(memory: Memory, instance: Instance) -> str:
+    """Where the process answers HTTP."""
+    return f"http://127.0.0.1:{memory.port(instance.name)}"
+
+
+def up(home: Home, say: Say, replicas: Mapping[str, int], settings: Mapping[str, str]) -> Memory:
+    """Bring the whole stack to work from whatever state it is in; returns when every service is ready.
+
+    ``replicas`` and ``settings`` (environment variables of the services) are remembered. Raises OcopError.
+    """
+    home.make()
+    with home.locked():
+        memory = home.recall()
+        _take(memory, replicas, settings)
+        supervisor = _supervisor(home, memory)
+        alive = supervisor.answers()
+        if not alive and members(home):
+            say("Stopping what a killed supervisor left behind")
+            stop_members(home)
+        programs = [*_engines(home, memory, prepare=not alive, say=say), *_services(memory)]
+        home.remember(memory)
+        supervisor.configure(programs)
+        if alive:
+            supervisor.reload()
+        else:
+            _refuse_taken_ports(memory, programs)
+            supervisor.launch()
+        asyncio.run(_bring_up(home, memory, supervisor, say))
+        return memory
+
+
+def _supervisor(home: Home, memory: Memory) -> Supervisor:
+    return Supervisor(home, memory.port("supervisor"), memory.password("supervisor"))
+
+
+def _take(memory: Memory, replicas: Mapping[str, int], settings: Mapping[str, str]) -> None:
+    known = {service.name for service in services.SERVICES}
+    for name, count in replicas.items():
+        if name not in known:
+            raise OcopError(f"There is no service {name}: {', '.join(sorted(known))}.")
+        if not 1 <= count <= MAX_REPLICAS:
+            raise OcopError(f"--replicas {name}={count}: from 1 to {MAX_REPLICAS}.")
+    memory.replicas |= replicas
+    memory.settings |= settings
+    # Unset: as remembered. Set to nothing: the embedded engine again.
+    if (given := os.environ.get("OCOP_KAFKA_BOOTSTRAP")) is not None:
+        memory.kafka_bootstrap = given or None
+    if (given := os.environ.get("OCOP_POSTGRES_URL")) is not None:
+        memory.postgres_url = given or None
+
+
+def _engines(home: Home, memory: Memory, *, prepare: bool, say: Say) -> Iterator[Program]:
+    if memory.kafka_bootstrap is None:
+        directory = home.path / "kafka"
+        if prepare:
+            say("Preparing Apache Kafka")
+            kafka.prepare(directory, memory.port("kafka"), memory.port("kafka-controller"))
+        yield Program("kafka", tuple(kafka.command(directory)), priority=10)
+    if memory.postgres_url is None:
+        directory = home.path / "postgres"
+        if prepare:
+            say("Preparing PostgreSQL")
+            postgres.prepare(directory, memory.password(postgres.SUPERUSER))
+        command = tuple(postgres.command(directory, memory.port("postgres")))
+        yield Program("postgres", command, priority=10, stop_signal="INT")
+
+
+def _services(memory: Memory) -> Iterator[Program]:
+    for instance in instances(memory):
+        _, app, http = database_urls(memory, instance.service)
+        environment = memory.settings | {
+            "OCOP_KAFKA_BOOTSTRAP": kafka_bootstrap(memory),
+            "OCOP_DATABASE_URL": app,
+            "OCOP_DATABASE_HTTP_URL": http,
+            "OCOP_HTTP_HOST": "127.0.0.1",
+            "OCOP_HTTP_PORT": str(memory.port(instance.name)),
+        }
+        yield Program(instance.name, (sys.executable, "-m", instance.service.package), environment)
+
+
+def _refuse_taken_ports(memory: Memory, programs: list[Program]) -> None:
+    for name in ["supervisor", *(program.name for program in programs)]:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", memory.port(name))) == 0:
+                raise OcopError(f"Port {memory.port(name)}, remembered for {name}, is taken: end what listens there.")
+
+
+async def _bring_up(home: Home, memory: Memory, supervisor: Supervisor, say: Say) -> None:
+    engines = [process.name for process in supervisor.processes() if process.name in ("kafka", "postgres")]
+    for name in engines:
+        supervisor.start(name)
+    await _engine(home, engines, "postgres", postgres.wait_until_answers(postgres_url(memory), ENGINE_SECONDS), say)
+    await _engine(home, engines, "kafka", kafka.wait_until_answers(kafka_bootstrap(memory), ENGINE_SECONDS), say)
+    say("Databases, roles, migrations, topics")
+    passwords = {role: memory.password(role) for service in services.built() for role in service.roles}
+    await provision.databases(postgres_url(memory), services.built(), passwords)
+    await provision.topics(kafka_bootstrap(memory), TOPICS.values())
+    for instance in instances(memory):
+        supervisor.start(instance.name)
+    await _wait_until_ready(home, memory, supervisor, say)
+
+
+async def _engine(home: Home, ours: list[str], name: str, answer: Awaitable[None], say: Say) -> None:
+    say(f"Waiting for {name}" if name in ours else f"Waiting for the {name} that is there already")
+    try:
+        await answer
+    except OcopError as error:
+        raise OcopError(f"{error}\n{_last_words(home, name) if name in ours else ''}".strip()) from error
+
+
+async def _wait_until_ready(home: Home, memory: Memory, supervisor: Supervisor, say: Say) -> None:
+    waiting = {instance.name: instance for instance in instances(memory)}
+    deadline = time.monotonic() + READY_SECONDS
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        while waiting:
+            states = {process.name: process.state for process in supervisor.processes()}
+            names = list(waiting)
+            answers = await asyncio.gather(*(_missing(client, service_url(memory, waiting[name])) for name in names))
+            lacks = dict(zip(names, answers, strict=True))
+            for name in names:
+                if not lacks[name] and states[name] == "RUNNING":
+                    say(f"{name} is ready")
+                    del waiting[name]
+                elif states[name] == "FATAL" or time.monotonic() > deadline:
+                    raise OcopError(f"{name} is not ready: {lacks[name] or states[name]}\n{_last_words(home, name)}")
+            await asyncio.sleep(0.1)
+
+
+async def _missing(client: httpx2.AsyncClient, url: str) -> str:
+    """What a service lacks, in its own words; empty when it is ready."""
+    try:
+        answer = await client.get(f"{url}/health/ready")
+    except httpx2.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    if answer.status_code == httpx2.codes.OK:
+        return ""
+    try:
+        return "; ".join(map(str, answer.json()["missing"])) or "not ready"
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP {answer.status_code}"
+
+
+def _last_words(home: Home, name: str) -> str:
+    return f"The end of its log ({home.log(name)}):\n{tail(home.log(name), 15)}"
+
+
+def down(home: Home) -> bool:
+    """Stop every process of the installation; what it stores stays. Returns whether there were any."""
+    if not home.path.exists():
+        return False
+    with home.locked():
+        found = bool(members(home))
+        if home.record.exists():
+            supervisor = _supervisor(home, home.recall())
+            if supervisor.answers():
+                supervisor.shutdown()
+        stop_members(home, patience=2 * READY_SECONDS)
+        return found
+
+
+async def status(home: Home) -> list[Status]:
+    """One line per process; empty when supervisor is not there."""
+    memory = home.recall()
+    supervisor = _supervisor(home, memory)
+    if not home.record.exists() or not supervisor.answers():
+        return []
+    urls = {instance.name: service_url(memory, instance) for instance in instances(memory)}
+    lines = []
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        for process in supervisor.processes():
+            if process.name in urls:
+                url = urls[process.name]
+                lines.append(Status(process, await _missing(client, url), url))
+            else:
+                url, answers = await _engine_status(memory, process.name)
+                lines.append(Status(process, "" if answers else "no answer", url))
+    return lines
+
+
+async def _engine_status(memory: Memory, name: str) -> tuple[str, bool]:
+    if name == "kafka":
+        return kafka_bootstrap(memory), await kafka.answers(kafka_bootstrap(memory))
+    return f"127.0.0.1:{memory.port('postgres')}", await postgres.answers(postgres_url(memory))
