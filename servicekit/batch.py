@@ -1,0 +1,496 @@
+"""What one transaction of a deciding service reads and writes, kept in memory between.
+
+Reading comes first, under the subjects' locks; deciding changes only this object; `write` puts everything down
+with one statement per table, in the lock order held, state, log, outbox.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts import envelope as wire
+from contracts.decision import Decision, Rejected, Submission, Waits
+from contracts.envelope import Envelope, dataschema
+from contracts.names import event_id as derived_id
+from contracts.outcome import Outcome, outcome_id, outcome_type
+from contracts.topics import domain_topic, outcome_topic
+from servicekit import held, outbox, state
+from servicekit.database import Connection
+from servicekit.held import Changes, HeldRow, Key
+from servicekit.message import Message
+from servicekit.outbox import Outgoing
+from servicekit.telemetry import METRICS
+
+TICK = timedelta(microseconds=1)
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # of bytes that name none
+
+Event = tuple[str, str]  # (source, id) of a submission
+
+
+@dataclass(slots=True)
+class SubjectRow:
+    """Where an aggregate's numbering stands."""
+
+    last_sequence: int
+    last_recorded: datetime | None
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class InboxRow:
+    """What became of a submission."""
+
+    submission_id: UUID | None
+    digest: str | None
+    state: str = "new"
+    code: str | None = None
+    pointer: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    event_ids: list[UUID] = field(default_factory=list)
+    outcome_seq: int = 0
+    new: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class LogRow:
+    """A row of the log of record, and the record that says the same on the topic."""
+
+    aggregate: str
+    subject: UUID
+    sequence: int
+    id: UUID
+    type: str
+    recorded_at: datetime
+    cause: UUID
+    outgoing: Outgoing
+
+
+class Batch:
+    """See the module. Not shared between transactions."""
+
+    def __init__(self, service: str, connection: Connection) -> None:
+        self.service = service
+        self.connection = connection
+        self.subjects: dict[Key, SubjectRow] = {}
+        self.blocked: set[Key] = set()  # subjects that something is held of
+        self.inbox: dict[Event, InboxRow] = {}
+        self.targets: dict[Event, HeldRow] = {}  # held rows that a withdrawal names
+        self.states: dict[Key, Any] = {}
+        self.known: dict[UUID, str] = {}
+        self.held = Changes()
+        self.wake: set[str] = set()  # aggregates whose first event makes a reference known
+        self._more: set[Key] = set()
+        self._tenants: dict[Key, str] = {}
+        self._log: list[LogRow] = []
+        self._said: list[Outgoing] = []
+
+    # ---------------------------------------------------------------- reading, under locks
+
+    async def lock(self, keys: Iterable[Key]) -> None:
+        """Locks the subjects, sorted; those not seen before are made."""
+        ordered = sorted(keys)
+        columns = [aggregate for aggregate, _ in ordered], [subject for _, subject in ordered]
+        await self.connection.execute(
+            """INSERT INTO subject (aggregate, id) SELECT * FROM unnest($1::text[], $2::uuid[])
+               ORDER BY 1, 2 ON CONFLICT DO NOTHING""",
+            *columns,
+        )
+        rows = await self.connection.fetch(
+            """SELECT aggregate, id, last_sequence, last_recorded FROM subject
+               WHERE (aggregate, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+               ORDER BY aggregate, id FOR UPDATE""",
+            *columns,
+        )
+        for row in rows:
+            self.subjects[row["aggregate"], row["id"]] = SubjectRow(row["last_sequence"], row["last_recorded"])
+
+    async def read_held(self, keys: Iterable[Key], depth: int) -> dict[Key, list[HeldRow]]:
+        """Rows to drain: of subjects whose head is ready, the first `depth`.
+
+        A statement of its own after the lock: what another transaction put aside before it let the subject go
+        must be seen. Every subject that has a row is blocked until its rows are gone.
+        """
+        heads = await held.heads(self.connection, keys)
+        self.blocked = set(heads)
+        ready = [key for key, head in heads.items() if head.ready] if depth else []
+        if not ready:
+            return {}
+        rows = await held.rows(self.connection, ready, depth + 1)
+        self._more = {key for key, found in rows.items() if len(found) > depth}
+        return {key: found[:depth] for key, found in rows.items()}
+
+    async def read_inbox(self, events: Iterable[Event]) -> None:
+        """What became of these submissions earlier."""
+        wanted = sorted(set(events))
+        rows = await self.connection.fetch(
+            "SELECT * FROM inbox WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
+            [source for source, _ in wanted],
+            [event_id for _, event_id in wanted],
+        )
+        for row in rows:
+            self.inbox[row["source"], row["event_id"]] = InboxRow(
+                row["submission_id"],
+                row["digest"],
+                row["state"],
+                row["code"],
+                row["pointer"],
+                row["params"] or {},
+                list(row["event_ids"]),
+                row["outcome_seq"],
+            )
+
+    # ---------------------------------------------------------------- deciding, in memory
+
+    def arrived(self, event: Event, message: Message) -> InboxRow:
+        """A submission not seen before."""
+        row = self.inbox.get(event) or InboxRow(message.named_uuid("correlationid"), None, new=True)
+        row.digest = message.envelope.contentdigest if message.envelope and message.error is None else None
+        self.inbox[event] = row
+        return row
+
+    def submission(self, key: Key, message: Message) -> Submission:
+        """The submission as `decide` gets it: recorded when the gateway received it, raised just above the
+        aggregate's last event if need be, so that recorded times never step back."""
+        envelope, data = message.envelope, message.data
+        assert envelope is not None and data is not None  # callers decide only what decoded
+        subject = self.subjects[key]
+        recorded = envelope.recordedtime
+        if subject.last_recorded is not None and recorded <= subject.last_recorded:
+            recorded = subject.last_recorded + TICK
+        self._tenants[key] = envelope.tenant
+        return Submission(
+            submission_id=UUID(envelope.correlationid),
+            source=envelope.source,
+            event_id=envelope.id,
+            type=envelope.type,
+            subject=key[1],
+            tenant=envelope.tenant,
+            time=envelope.time,
+            recorded_at=recorded,
+            sequence=subject.last_sequence + 1,
+            data=data,
+        )
+
+    def settle(self, key: Key, message: Message, row: InboxRow, verdict: Decision | Rejected) -> None:
+        """The end of a submission: applied with its events, or rejected."""
+        if isinstance(verdict, Rejected):
+            self._say(message, row, "rejected", verdict.code, verdict.pointer, verdict.params)
+            return
+        submission = self.submission(key, message)
+        subject = self.subjects[key]
+        for index, event in enumerate(verdict.events):
+            subject.last_sequence += 1
+            subject.last_recorded = submission.recorded_at + index * TICK
+            subject.changed = True
+            event_id = derived_id(submission.submission_id, self.service, index)
+            row.event_ids.append(event_id)
+            self._log.append(self._log_row(key, message, subject, event_id, event.type, event.data))
+        if subject.last_sequence == len(verdict.events) and key[0] in self.wake:
+            self.held.known.append(key[1])
+        self.states[key] = verdict.state
+        self.known[key[1]] = submission.tenant
+        self._say(message, row, "applied", None, None, {})
+
+    def _log_row(
+        self, key: Key, message: Message, subject: SubjectRow, event_id: UUID, type_: str, data: BaseModel
+    ) -> LogRow:
+        cause = message.envelope
+        assert cause is not None and subject.last_recorded is not None  # set by the caller
+        aggregate, subject_id = key
+        envelope = Envelope(
+            id=str(event_id),
+            source=f"/services/{self.service}",
+            type=type_,
+            subject=str(subject_id),
+            time=cause.time,
+            dataschema=dataschema(type_),
+            tenant=cause.tenant,
+            correlationid=cause.correlationid,
+            causationid=cause.correlationid,
+            recordedtime=subject.last_recorded,
+            subjectsequence=subject.last_sequence,
+            traceparent=cause.traceparent,
+            canary=cause.canary,
+        )
+        outgoing = Outgoing(
+            domain_topic(self.service, aggregate), str(subject_id), wire.to_headers(envelope), wire.encode(data)
+        )
+        return LogRow(
+            aggregate,
+            subject_id,
+            subject.last_sequence,
+            event_id,
+            type_,
+            subject.last_recorded,
+            UUID(cause.correlationid),
+            outgoing,
+        )
+
+    def repeat(self, message: Message, row: InboxRow) -> None:
+        """A submission seen before: says again what was said, to the submission id in this record.
+
+        The same id with other content is refused; the first one stands.
+        """
+        digest = message.envelope.contentdigest if message.envelope else None
+        if digest is not None and row.digest is not None and digest != row.digest:
+            row.outcome_seq += 1
+            row.changed = True
+            self._tell(message, row.outcome_seq, "rejected", "conflict", "/id", {}, [])
+        elif row.outcome_seq:
+            self._tell(message, row.outcome_seq, row.state, row.code, row.pointer, row.params, row.event_ids)
+
+    def hold_waiting(self, key: Key, message: Message, row: InboxRow, verdict: Waits) -> None:
+        """Puts a submission aside until its reference is known."""
+        self._hold(key, message, "waiting", waits_for=verdict.reference)
+        self._say(message, row, "waiting", verdict.code, verdict.pointer, verdict.params)
+
+    def hold_behind(self, key: Key, message: Message, row: InboxRow) -> None:
+        """Puts a submission behind an earlier one of its subject, so that their order is kept."""
+        self._hold(key, message, "behind")
+        self._say(message, row, "waiting", "behind-earlier", "/subject", {})
+
+    def hold_failed(self, key: Key | None, message: Message, row: InboxRow, error: dict[str, Any]) -> None:
+        """Puts a submission aside that cannot be handled."""
+        self._hold(key, message, "failed", error=error)
+        self._say(message, row, "failed", _failure(error), "", {})
+
+    def hold_nameless(self, message: Message) -> None:
+        """Bytes that name no submission: kept, in nobody's way. The gateway's repeat brings what is missing."""
+        self._hold(None, message, "failed", error={"class": "undecodable", "text": message.error})
+
+    def _hold(
+        self,
+        key: Key | None,
+        message: Message,
+        reason: str,
+        *,
+        waits_for: UUID | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        row = HeldRow(key, reason, message, waits_for=waits_for, error=error)
+        row.source, row.event_id = message.named("source"), message.named("id")
+        self.held.added.append(row)
+        if key is not None:
+            self.blocked.add(key)
+
+    def wait_again(self, row: HeldRow, verdict: Waits) -> None:
+        """A held row that was tried and must wait: told only if that is news to its sender."""
+        news = row.reason != "waiting" or row.waits_for != verdict.reference
+        row.reason, row.waits_for, row.ready, row.error = "waiting", verdict.reference, False, None
+        self.held.changed.append(row)
+        if news:
+            inbox = self.inbox[row.source or "", row.event_id or ""]
+            self._say(row.message, inbox, "waiting", verdict.code, verdict.pointer, verdict.params)
+
+    def fail_row(self, row: HeldRow, error: dict[str, Any]) -> None:
+        """A held row that the code cannot handle: it stays at its place, and its sender is told."""
+        news = row.reason != "failed"
+        row.reason, row.ready, row.error, row.waits_for = "failed", False, error, None
+        self.held.changed.append(row)
+        inbox = self.inbox.get((row.source or "", row.event_id or ""))
+        if news and inbox is not None:
+            self._say(row.message, inbox, "failed", _failure(error), "", {})
+
+    def drained(self, key: Key) -> None:
+        """All loaded rows of a subject have gone; if there are more, the next is tried soon."""
+        if key in self._more:
+            self.held.promoted.add(key)
+        else:
+            self.blocked.discard(key)
+
+    async def replace_bad_copy(self, event: Event, message: Message) -> bool:
+        """A good copy takes the place of the one that did not decode. False if that one had no place."""
+        bad = (await held.of_events(self.connection, [event])).get(event)
+        if bad is None:
+            return False
+        if bad.key is None:
+            self.held.gone.append(bad.id)
+            return False
+        bad.message, bad.reason, bad.error = message, "behind", None
+        self.held.changed.append(bad)
+        self.held.promoted.add(bad.key)
+        row = self.arrived(event, message)
+        row.submission_id = message.named_uuid("correlationid")
+        self._say(message, row, "waiting", "behind-earlier", "/subject", {})
+        return True
+
+    def withdraw(self, message: Message, own: InboxRow, target: Event) -> None:
+        """Takes a held submission back at its sender's word. What was decided already stays."""
+        held_row = self.targets.get(target) or next(
+            (row for row in self.held.added if (row.source, row.event_id) == target), None
+        )
+        inbox = self.inbox.get(target)
+        if inbox is None or held_row is None or inbox.state not in ("waiting", "failed"):
+            now = inbox.state if inbox else "unknown"
+            self._say(message, own, "rejected", "not-held", "/data/event_id", {"state": now})
+            return
+        if held_row.id:
+            self.held.gone.append(held_row.id)
+        else:
+            self.held.added.remove(held_row)
+        if held_row.key is not None:
+            self.held.promoted.add(held_row.key)
+        self._say(held_row.message, inbox, "withdrawn", None, None, {})
+        self._say(message, own, "applied", None, None, {})
+
+    # ---------------------------------------------------------------- saying
+
+    def _say(
+        self,
+        message: Message,
+        row: InboxRow,
+        state: str,
+        code: str | None,
+        pointer: str | None,
+        params: Mapping[str, Any],
+    ) -> None:
+        row.state, row.code, row.pointer, row.params = state, code, pointer, dict(params)
+        row.outcome_seq += 1
+        row.changed = True
+        METRICS.decisions.labels(self.service, state).inc()
+        self._tell(message, row.outcome_seq, state, code, pointer, params, row.event_ids)
+
+    def _tell(
+        self,
+        message: Message,
+        number: int,
+        state: str,
+        code: str | None,
+        pointer: str | None,
+        params: Mapping[str, Any],
+        event_ids: Sequence[UUID],
+    ) -> None:
+        submission_id = message.named_uuid("correlationid")
+        if submission_id is None:
+            return  # bytes that name no submission have nobody to tell
+        type_ = outcome_type(self.service, state)
+        cause = message.envelope
+        time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
+        envelope = Envelope(
+            id=str(outcome_id(submission_id, self.service, number)),
+            source=f"/services/{self.service}",
+            type=type_,
+            subject=str(submission_id),
+            time=time,
+            dataschema=dataschema(type_),
+            tenant=message.named("tenant") or "",
+            correlationid=str(submission_id),
+            causationid=str(submission_id),
+            recordedtime=message.named_time("recordedtime") or time,
+            subjectsequence=number,
+            traceparent=cause.traceparent if cause else None,
+            canary=cause.canary if cause else False,
+        )
+        outcome = Outcome(
+            submission_id=submission_id,
+            source=message.named("source") or "",
+            event_id=message.named("id") or "",
+            type=message.named("type") or "",
+            subject=message.named_uuid("subject") or submission_id,
+            state=state,
+            code=code,
+            pointer=pointer,
+            params=dict(params),
+            event_ids=tuple(event_ids),
+        )
+        self._said.append(
+            Outgoing(outcome_topic(self.service), str(submission_id), wire.to_headers(envelope), wire.encode(outcome))
+        )
+
+    # ---------------------------------------------------------------- writing, in the lock order
+
+    async def write(self) -> None:
+        """Puts everything down. The outbox comes last, after every lock is held."""
+        await held.write(self.connection, self.held)
+        await self._write_inbox()
+        decided = [key for key, row in self.subjects.items() if row.changed]
+        for aggregate in sorted({aggregate for aggregate, _ in decided}):
+            mine = [key for key in decided if key[0] == aggregate]
+            states = {key[1]: self.states[key] for key in mine}
+            await state.save(self.connection, aggregate, states, {key[1]: self._tenants[key] for key in mine})
+        await self._write_log()
+        await outbox.put(self.connection, [row.outgoing for row in self._log] + self._said)
+
+    async def _write_inbox(self) -> None:
+        rows = [(event, row) for event, row in sorted(self.inbox.items()) if row.changed]
+        if not rows:
+            return
+        columns = (
+            [source for (source, _), _ in rows],
+            [event_id for (_, event_id), _ in rows],
+            [row.submission_id for _, row in rows],
+            [row.digest for _, row in rows],
+            [row.state for _, row in rows],
+            [row.code for _, row in rows],
+            [row.pointer for _, row in rows],
+            [json.dumps(row.params, ensure_ascii=False) if row.params else None for _, row in rows],
+            [",".join(map(str, row.event_ids)) for _, row in rows],
+            [row.outcome_seq for _, row in rows],
+            [row.new for _, row in rows],
+        )
+        # A new row that is already there was written by another transaction since it was looked for (the same
+        # id under two subjects): the primary key refuses it, and the poll is taken again.
+        await self.connection.execute(
+            """WITH n AS (
+                 SELECT source, event_id, submission_id, digest, state, code, pointer, params::jsonb AS params,
+                        coalesce(string_to_array(nullif(event_ids, ''), ',')::uuid[], '{}') AS event_ids,
+                        outcome_seq, new
+                 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                             $8::text[], $9::text[], $10::int[], $11::boolean[])
+                   AS u(source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
+                        outcome_seq, new)
+               ), changed AS (
+                 UPDATE inbox i SET submission_id = n.submission_id, digest = n.digest, state = n.state,
+                        code = n.code, pointer = n.pointer, params = n.params, event_ids = n.event_ids,
+                        outcome_seq = n.outcome_seq
+                 FROM n WHERE NOT n.new AND i.source = n.source AND i.event_id = n.event_id
+               )
+               INSERT INTO inbox (source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
+                                  outcome_seq)
+               SELECT source, event_id, submission_id, digest, state, code, pointer, params, event_ids, outcome_seq
+               FROM n WHERE n.new ORDER BY source, event_id""",
+            *columns,
+        )
+
+    async def _write_log(self) -> None:
+        changed = [(key, row) for key, row in sorted(self.subjects.items()) if row.changed]
+        if not changed:
+            return
+        await self.connection.execute(
+            """UPDATE subject s SET last_sequence = n.last_sequence, last_recorded = n.last_recorded
+               FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::timestamptz[])
+                 AS n(aggregate, id, last_sequence, last_recorded)
+               WHERE s.aggregate = n.aggregate AND s.id = n.id""",
+            [aggregate for (aggregate, _), _ in changed],
+            [subject for (_, subject), _ in changed],
+            [row.last_sequence for _, row in changed],
+            [row.last_recorded for _, row in changed],
+        )
+        await self.connection.copy_records_to_table(
+            "event",
+            columns=("aggregate", "subject", "sequence", "id", "type", "recorded_at", "cause", "headers", "payload"),
+            records=[
+                (
+                    row.aggregate,
+                    row.subject,
+                    row.sequence,
+                    row.id,
+                    row.type,
+                    row.recorded_at,
+                    row.cause,
+                    dict(row.outgoing.headers),
+                    row.outgoing.payload,
+                )
+                for row in self._log
+            ],
+        )
+
+
+def _failure(error: Mapping[str, Any]) -> str:
+    return "undecodable" if error.get("class") == "undecodable" else "handler-error"

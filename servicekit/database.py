@@ -1,0 +1,75 @@
+"""PostgreSQL as the services use it: pools with time limits, and which errors mean that it is away."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+STATEMENT_TIMEOUT_S = 30
+IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+
+if TYPE_CHECKING:  # generic in the stubs only
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+    Pool = asyncpg.Pool
+
+_OUTAGE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg#1069: raised instead of a connection error when the server dies
+    asyncpg.OperatorInterventionError,  # 57…: shutdown, crash recovery, statement cancelled
+    asyncpg.InsufficientResourcesError,  # 53…: disk full, too many connections
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """True for what passes by itself: connection lost, deadlock, serialisation, time-out, no space.
+
+    Everything else is the fault of the event or of our code, and trying the same batch again is no use.
+    """
+    return isinstance(error, _OUTAGE)
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec("jsonb", encoder=_to_json, decoder=json.loads, schema="pg_catalog")
+
+
+def _to_json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
+    """A pool of at most `size` connections; every statement ends within 30 s.
+
+    jsonb comes out as Python values; a str goes in as JSON text already written, anything else is dumped.
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,  # a database that is away must not keep a service from starting
+        max_size=size,
+        init=_prepare,
+        command_timeout=STATEMENT_TIMEOUT_S + 5,
+        timeout=10,
+        server_settings={
+            "application_name": name,
+            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+            "timezone": "UTC",
+        },
+    )
+
+
+async def connect(url: str, *, name: str = "ocop") -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection of its own, for what must notice that it was lost: locks that last, migrations."""
+    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
+    await _prepare(connection)
+    return connection

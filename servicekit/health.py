@@ -1,0 +1,81 @@
+"""Live, ready, and what is missing: answers that an orchestrator may act on.
+
+Live = the loop turned within the last minute (a back-off counts) and is not deaf. An outage of Kafka or
+PostgreSQL must not restart the fleet, so neither is asked here. Ready = database, schema, partitions.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+TURN_LIMIT_S = 60.0
+DEAF_LIMIT_S = 120.0
+
+Check = Callable[[], Awaitable[list[str]]]
+
+
+class Health:
+    """What one process knows of its own condition. `missing` checks say in words what is not there yet."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turned = clock()
+        self._heard = clock()
+        self._lagging_since: float | None = None
+        self.checks: list[Check] = []
+
+    def turned(self) -> None:
+        """The loop has come round, with or without records."""
+        self._turned = self._clock()
+
+    def heard(self) -> None:
+        """Records have come in."""
+        self._heard = self._clock()
+        self._lagging_since = None
+
+    def lag(self, records: int) -> None:
+        """Kafka answers, and holds so many records that we have not read."""
+        if records == 0:
+            self._lagging_since = None
+        elif self._lagging_since is None:
+            self._lagging_since = self._clock()
+
+    def dead(self) -> str | None:
+        """Why this process should be restarted, or None."""
+        now = self._clock()
+        if now - self._turned > TURN_LIMIT_S:
+            return f"the loop has not turned for {now - self._turned:.0f} s"
+        if self._lagging_since is not None and now - max(self._lagging_since, self._heard) > DEAF_LIMIT_S:
+            return f"deaf: records wait, and none came for {now - self._heard:.0f} s"
+        return None
+
+    async def missing(self) -> list[str]:
+        """What is not there yet; empty when the service can do its work."""
+        found: list[str] = []
+        for check in self.checks:
+            found += await check()
+        return found
+
+
+def health_routes(health: Health) -> APIRouter:
+    """`/health/live`, `/health/ready`, `/metrics`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/health/live")
+    async def live() -> JSONResponse:
+        reason = health.dead()
+        return JSONResponse({"live": reason is None, "reason": reason}, 200 if reason is None else 503)
+
+    @routes.get("/health/ready")
+    async def ready() -> JSONResponse:
+        missing = await health.missing()
+        return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

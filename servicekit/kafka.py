@@ -1,0 +1,115 @@
+"""Kafka as the services use it: the one subscriber and the idempotent producer, no default relied upon."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024  # aiokafka's 1 MiB cuts batches short
+MAX_REQUEST_BYTES = 1024 * 1024
+BATCH_TIMEOUT_MS = 50
+SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
+
+
+async def _raw(message: Any) -> Any:
+    """Keeps the framework from parsing: a record that does not decode must not spoil its batch."""
+    return message.body
+
+
+class Subscription:
+    """One subscriber on all of a service's topics; FastStream drives it, `handle` gets whole polls.
+
+    `turned` is called at each turn of the loop, `polled` with the partitions of a poll in the same step in which
+    its records leave the consumer, so that no rebalance can come between. `handle` must not raise: FastStream
+    would log it and go on to the next poll.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        group: str,
+        topics: Sequence[str],
+        *,
+        handle: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]],
+        turned: Callable[[], None],
+        polled: Callable[[Iterable[TopicPartition]], None],
+        listener: ConsumerRebalanceListener,
+        poll_records: int,
+        session_timeout_ms: int,
+    ) -> None:
+        self._broker = KafkaBroker(
+            bootstrap,
+            client_id=group,
+            logger=logging.getLogger("faststream"),
+            allow_auto_create_topics=False,
+            consumer_only=True,  # the relay has the producer
+            graceful_timeout=15.0,
+        )
+        self._turned = turned
+        self._polled = polled
+        self._subscriber = self._broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=poll_records,
+            batch_timeout_ms=BATCH_TIMEOUT_MS,
+            ack_policy=AckPolicy.MANUAL,  # the default acknowledges before the work is done
+            auto_offset_reset="earliest",
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=session_timeout_ms // 4,
+            max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
+            listener=listener,
+            decoder=_raw,
+        )
+
+        async def consume(message: KafkaMessage) -> None:
+            records = message.raw_message
+            assert isinstance(records, tuple)  # batch=True; narrows the type for mypy
+            await handle(records)
+
+        self._subscriber(consume)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The aiokafka consumer behind the subscriber; there is one between `start` and `stop`."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            raise RuntimeError("the subscription is not started")
+        return consumer
+
+    async def start(self) -> None:
+        """Joins the group. Raises a KafkaError while no broker answers."""
+        await self._broker.start()
+        consumer = self.consumer
+        getmany = consumer.getmany
+
+        async def watched(*partitions: Any, **options: Any) -> Any:
+            # Empty polls never reach the handler, so liveness is fed from here.
+            self._turned()
+            records = await getmany(*partitions, **options)
+            self._polled(records)
+            return records
+
+        consumer.getmany = watched  # the only place where empty polls show
+
+    async def stop(self) -> None:
+        """Leaves the group after the poll in hand; harmless when not started."""
+        await self._broker.stop()
+
+
+async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+    """An idempotent producer, `acks=all`, started. Raises a KafkaError while no broker answers."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        max_request_size=MAX_REQUEST_BYTES,
+        request_timeout_ms=SEND_TIMEOUT_S * 1000,
+    )
+    await producer.start()
+    return producer

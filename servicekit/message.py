@@ -1,0 +1,134 @@
+"""A record off a partition, decoded as far as its bytes allow."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from contracts import envelope as wire
+from contracts.envelope import Envelope, EnvelopeError
+from contracts.submission import decode_submission
+from contracts.topics import TOPICS, decode_event, unknown_major
+
+
+class Record(Protocol):
+    """What a Kafka client hands out; aiokafka's ConsumerRecord is one."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes]]: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record. `envelope` and `data` are set where the bytes decode, `error` where they do not."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: tuple[tuple[str, bytes], ...]
+    payload: bytes
+    envelope: Envelope | None = None
+    data: BaseModel | None = None
+    ignored: bool = False  # a type that this version does not know, on a numbered topic
+    error: str | None = None
+
+    @property
+    def place(self) -> str:
+        """For logs: topic/partition@offset."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    def named(self, name: str) -> str | None:
+        """What a CloudEvents header says, also where the whole does not decode."""
+        for key, value in self.headers:
+            if key == f"ce_{name}":
+                try:
+                    return value.decode()
+                except UnicodeDecodeError:
+                    return None
+        return None
+
+    def named_uuid(self, name: str) -> UUID | None:
+        """The same as a UUID, or None where it is not one."""
+        try:
+            return UUID(self.named(name) or "")
+        except ValueError:
+            return None
+
+    def named_time(self, name: str) -> datetime | None:
+        """The same as a time with its zone, or None where it is not one."""
+        try:
+            time = datetime.fromisoformat(self.named(name) or "")
+        except ValueError:
+            return None
+        return time if time.tzinfo is not None else None
+
+    def named_number(self, name: str) -> int | None:
+        """The same as a positive number, or None where it is not one."""
+        text = self.named(name) or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def decode(record: Record) -> Message:
+    """Never raises: what does not decode carries the reason in `error`."""
+    headers = tuple(record.headers)
+    payload = record.value if record.value is not None else b""
+    place = (record.topic, record.partition, record.offset, headers, payload)
+    submission = TOPICS[record.topic].kind == "submission"
+    try:
+        envelope = wire.from_headers(headers)
+        data = (decode_submission if submission else decode_event)(envelope.type, payload)
+        return Message(*place, envelope, data)
+    except KeyError as unknown:
+        # Consumers are upgraded first: an unknown major is a mistake, an unknown type is not for us.
+        if submission or unknown_major(envelope.type):
+            return Message(*place, error=f"unknown type {unknown}")
+        return Message(*place, envelope, ignored=True)
+    except (EnvelopeError, ValidationError) as error:
+        return Message(*place, error=f"{type(error).__name__}: {error}"[:2000])
+
+
+def to_json(headers: Iterable[tuple[str, bytes]]) -> list[list[Any]]:
+    """Headers as they are kept in a held row: text where they are text, else base64."""
+    kept: list[list[Any]] = []
+    for name, value in headers:
+        try:
+            text = value.decode()
+            kept.append([name, text] if "\0" not in text else [name, {"base64": base64.b64encode(value).decode()}])
+        except UnicodeDecodeError:
+            kept.append([name, {"base64": base64.b64encode(value).decode()}])
+    return kept
+
+
+def from_json(kept: Iterable[Iterable[Any]]) -> tuple[tuple[str, bytes], ...]:
+    """The inverse of `to_json`, byte for byte."""
+    return tuple(
+        (name, value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])) for name, value in kept
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A held row's record, as `decode` takes it."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+
+def from_row(row: Mapping[str, Any]) -> Message:
+    """Decodes a held row again: the code may have learnt its type meanwhile."""
+    return decode(Kept(row["topic"], row["partition"], row["offset"], from_json(row["headers"]), row["payload"]))

@@ -1,0 +1,146 @@
+"""The way from the outbox to Kafka: one leader per service, in order, nothing removed before it is confirmed.
+
+The leader holds an advisory lock on a connection of its own; connection lost = stop sending. It always begins
+with the least row, sends all of a batch, and removes the longest confirmed prefix, by the ids that it listed: a
+row with a lower id may commit later, and `id <= last` would remove it unsent. Repeats are legal; readers skip them.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from servicekit import database
+from servicekit.failpoint import failpoint
+from servicekit.kafka import SEND_TIMEOUT_S, start_producer
+from servicekit.telemetry import METRICS
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+POLL_S = 0.05
+RETRY_S = 1.0
+_LOCK = 0x0C0B_0002
+
+Row = asyncpg.Record
+
+
+class Relay:
+    """Runs in every replica; sends in one. `wake` shortens the wait after a commit in this process."""
+
+    def __init__(self, service: str, bootstrap: str, database_url: str) -> None:
+        self._service = service
+        self._bootstrap = bootstrap
+        self._database_url = database_url
+        self._woken = asyncio.Event()
+        self._producer: AIOKafkaProducer | None = None
+
+    def wake(self) -> None:
+        """Something may have come into the outbox."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Leads when it can, until cancelled; on any error it starts again from the least row."""
+        try:
+            while True:
+                try:
+                    await self._lead()
+                except (
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    asyncpg.InternalClientError,
+                    KafkaError,
+                ) as error:
+                    log.warning("relay interrupted", error=repr(error))
+                except (TimeoutError, OSError) as error:
+                    log.warning("relay interrupted", error=repr(error))
+                await self._drop_producer()
+                await asyncio.sleep(RETRY_S)
+        finally:
+            await self._drop_producer()
+
+    async def _lead(self) -> None:
+        connection = await database.connect(self._database_url, name=f"{self._service}-relay")
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                await asyncio.sleep(RETRY_S)
+            log.info("relay leads")
+            while True:
+                self._woken.clear()
+                rows = await connection.fetch(
+                    "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1",
+                    BATCH,
+                    timeout=30,
+                )
+                METRICS.outbox_rows.set(len(rows))
+                if rows:
+                    await self._send(connection, rows)
+                if len(rows) < BATCH:
+                    with suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), POLL_S)
+        finally:
+            connection.terminate()  # lets the lock go at once, whatever state the connection is in
+
+    async def _send(self, connection: "asyncpg.Connection[Row]", rows: Sequence[Row]) -> None:
+        if self._producer is None:
+            self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
+        results = await _send_all(self._producer, rows)
+        failpoint("relay-sent")
+        confirmed: list[tuple[Row, RecordMetadata]] = []
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, BaseException):
+                break
+            confirmed.append((row, result))
+        await _remove(connection, confirmed)
+        if len(confirmed) < len(rows):
+            # The producer may be in a state that it does not leave; what is not confirmed is sent again by a new one.
+            raise KafkaError(f"send failed: {results[len(confirmed)]!r}")
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(Exception):
+                await asyncio.wait_for(producer.stop(), 5)
+
+
+async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[RecordMetadata | BaseException]:
+    """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time."""
+    async with asyncio.timeout(SEND_TIMEOUT_S):
+        futures = [
+            await producer.send(
+                row["topic"],
+                row["payload"],
+                key=row["key"].encode(),
+                headers=[(name, value.encode()) for name, value in row["headers"].items()],
+            )
+            for row in rows
+        ]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+
+async def _remove(connection: "asyncpg.Connection[Row]", confirmed: Sequence[tuple[Row, RecordMetadata]]) -> None:
+    """Removes confirmed rows and remembers how far each partition is confirmed, in one transaction."""
+    if not confirmed:
+        return
+    ends: dict[tuple[str, int], int] = {}
+    for _, place in confirmed:
+        partition = (place.topic, place.partition)
+        ends[partition] = max(ends.get(partition, 0), place.offset + 1)
+    ordered = sorted(ends)
+    async with connection.transaction():
+        await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row, _ in confirmed])
+        await connection.execute(
+            """INSERT INTO relayed (topic, partition, next_offset)
+               SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+               ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
+            [topic for topic, _ in ordered],
+            [partition for _, partition in ordered],
+            [ends[partition] for partition in ordered],
+        )
+    for row, _ in confirmed:
+        METRICS.relayed.labels(row["topic"]).inc()

@@ -1,0 +1,411 @@
+"""One poll, one transaction: the only place that owns position, retry and giving up.
+
+poll ─► decode ─► BEGIN · lock positions · leave out what another has read · handle · move positions · COMMIT
+  │                 │
+  │                 ├─ database away, deadlock …    back off, the same poll again
+  │                 └─ anything else                one record at a time; five times alone: put aside as failed
+  └─ held rows that became ready are the second input, on a connection of their own
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from servicekit import database, position
+from servicekit.database import Connection, Pool
+from servicekit.failpoint import failpoint
+from servicekit.health import Health
+from servicekit.held import Key
+from servicekit.kafka import Subscription
+from servicekit.message import Message, decode
+from servicekit.settings import Settings
+from servicekit.telemetry import METRICS
+
+log = structlog.get_logger(__name__)
+
+TRIES_ALONE = 5
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 10.0
+POLL_BUDGET_S = 120.0  # then the poll is put back: after 300 s without one aiokafka leaves the group
+DRAIN_EVERY_S, SWEEP_EVERY_S, LAG_EVERY_S = 0.25, 5.0, 30.0
+DRAIN_HEADS = 500
+GAP_ALERT_S = 60
+
+Poll = Mapping[TopicPartition, Sequence[Message]]
+
+
+class Handler(Protocol):
+    """What a service does with the records of its topics. `depth` limits held rows taken along; 0 takes none."""
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+
+    async def handle(self, connection: Connection, messages: Sequence[Message], depth: int = ...) -> None: ...
+    async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None: ...
+    async def ready(self, connection: Connection, limit: int) -> list[Key]: ...
+    async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = ...) -> None: ...
+    async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None: ...
+    async def sweep(self, connection: Connection) -> int: ...
+
+
+class Runner(ConsumerRebalanceListener):
+    """Reads all of a service's topics for as long as `run` is not cancelled.
+
+    `committed` is called after every commit that may have filled the outbox.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        pool: Pool,
+        handlers: Sequence[Handler],
+        health: Health,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._pool = pool
+        self._handlers = handlers
+        self._by_topic = {topic: handler for handler in handlers for topic in handler.topics}
+        self._health = health
+        self._committed = committed
+        self._stands: dict[TopicPartition, int] = {}  # where the reading of each partition stands
+        self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
+        self._group_offsets: dict[TopicPartition, int] = {}
+        self._group_commit_due = 0.0
+        self._subscription = Subscription(
+            settings.kafka_bootstrap,
+            service,
+            sorted(self._by_topic),
+            handle=self.poll,
+            turned=health.turned,
+            polled=self._polled,
+            listener=self,
+            poll_records=settings.poll_records,
+            session_timeout_ms=settings.session_timeout_ms,
+        )
+        health.checks.append(self._missing)
+
+    # ---------------------------------------------------------------- life
+
+    async def run(self) -> None:
+        """Starts reading and goes on until cancelled; a broker that is away is waited for."""
+        backoff = _Backoff()
+        while True:
+            try:
+                await self._subscription.start()
+                break
+            except (KafkaError, OSError) as error:
+                log.warning("broker away, trying again", error=repr(error))
+                await self._subscription.stop()
+                self._health.turned()
+                await backoff.wait()
+        loops = [
+            asyncio.create_task(self._drain_loop()),
+            asyncio.create_task(self._sweep_loop()),
+            asyncio.create_task(self._lag_loop()),
+        ]
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._subscription.stop()
+
+    async def _missing(self) -> list[str]:
+        try:
+            assigned = self._subscription.consumer.assignment()
+        except RuntimeError:
+            return ["kafka: not joined"]
+        unsettled = [str(partition) for partition in assigned if partition not in self._stands]
+        return [f"kafka: {len(unsettled)} partitions not settled"] if unsettled else []
+
+    # ---------------------------------------------------------------- assignment
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Forgets where reading stood: another may read on from here."""
+        for partition in revoked:
+            self._stands.pop(partition, None)
+            self._group_offsets.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Seeks each partition to where the database says. If this fails, the check in `poll` catches it:
+        aiokafka logs an error here and reads on from the group's offset."""
+        if assigned:
+            await self._settle(list(assigned))
+
+    async def _settle(self, partitions: Sequence[TopicPartition]) -> None:
+        consumer = self._subscription.consumer
+        settled = await position.settle(self._pool, consumer, self._settings.kafka_bootstrap, partitions)
+        for partition, offset in settled.items():
+            self._seek(partition, offset)
+
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        try:
+            self._subscription.consumer.seek(partition, offset)
+            self._stands[partition] = offset
+        except IllegalStateError:  # no longer ours
+            self._stands.pop(partition, None)
+
+    # ---------------------------------------------------------------- a poll
+
+    def _polled(self, partitions: Iterable[TopicPartition]) -> None:
+        """Remembers where reading stood when these records were taken; a rebalance may move it meanwhile."""
+        self._began = {partition: self._stands.get(partition) for partition in partitions}
+
+    async def poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        """Takes one poll to its commit. Never raises: what cannot be done now is put back and read again."""
+        started = time.monotonic()
+        self._health.heard()
+        backoff = _Backoff()
+        poll: dict[TopicPartition, list[Message]] = {}
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            poll.setdefault(partition, []).append(decode(record))
+        while time.monotonic() - started < POLL_BUDGET_S:
+            try:
+                await self._take(poll)
+                METRICS.transaction.observe(time.monotonic() - started)
+                return
+            except Exception as error:
+                # Whatever it is, nothing is acknowledged: positions moved with the work or not at all.
+                if not database.is_outage(error) and not isinstance(error, KafkaError):
+                    log.exception("poll failed, taking its records one by one")
+                    await self._one_by_one(poll)
+                    return
+                METRICS.retries.labels(type(error).__name__).inc()
+                log.warning("poll put off", error=repr(error))
+            self._health.turned()
+            await backoff.wait()
+        for partition in poll:
+            self._put_back(partition)
+
+    async def _take(self, poll: Poll) -> None:
+        strangers = [partition for partition in poll if self._began.get(partition) is None]
+        if strangers:
+            await self._settle(strangers)
+        moved = await self._transaction(poll)
+        await self._after(moved, sum(len(poll[partition]) for partition in moved))
+
+    async def _transaction(self, poll: Poll, depth: int | None = None) -> dict[TopicPartition, int]:
+        """One transaction over these records; returns how far each partition has been read by it."""
+        failpoint("before-transaction")
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                ours, moved = await self._ours(connection, poll)
+                for handler in self._handlers:
+                    mine = [message for message in ours if message.topic in handler.topics]
+                    if mine:
+                        await (
+                            handler.handle(connection, mine)
+                            if depth is None
+                            else handler.handle(connection, mine, depth)
+                        )
+                await position.advance(connection, moved)
+                failpoint("before-commit")
+            failpoint("after-commit")
+        return moved
+
+    async def _ours(self, connection: Connection, poll: Poll) -> tuple[list[Message], dict[TopicPartition, int]]:
+        """Locks positions; leaves out partitions where somebody else has been.
+
+        Compared is where reading stood before these records, not the first of them: compaction and retention
+        leave holes. A partition that was put back stays out of this poll, however often it is tried.
+        """
+        ours: list[Message] = []
+        moved: dict[TopicPartition, int] = {}
+        rows = await position.lock(connection, poll)
+        for partition, messages in poll.items():
+            began, where = self._began.get(partition), rows.get(partition)
+            if began is None:
+                continue
+            if began != where:
+                self._put_back(partition, where)
+                continue
+            if messages[0].offset < where:
+                # Older than where reading stood: the log was made anew under us, so settle before going on.
+                self._put_back(partition)
+                continue
+            ours += messages
+            moved[partition] = messages[-1].offset + 1
+        return ours, moved
+
+    def _put_back(self, partition: TopicPartition, offset: int | None = None) -> None:
+        METRICS.put_back.labels(partition.topic).inc()
+        self._began[partition] = None
+        if offset is None:
+            self._stands.pop(partition, None)  # settled anew before the next poll of it
+        else:
+            self._seek(partition, offset)
+
+    async def _after(self, moved: Mapping[TopicPartition, int], count: int) -> None:
+        for partition, offset in moved.items():
+            if self._stands.get(partition) == self._began[partition]:  # else it was given away meanwhile
+                self._stands[partition] = offset
+                self._group_offsets[partition] = offset
+            self._began[partition] = offset
+        for partition in moved:
+            METRICS.records.labels(partition.topic).inc(count / len(moved))
+        self._committed()
+        if time.monotonic() >= self._group_commit_due and self._group_offsets:
+            self._group_commit_due = time.monotonic() + 1.0
+            try:
+                await self._subscription.consumer.commit(dict(self._group_offsets))
+            except (KafkaError, IllegalStateError) as error:  # only lag metrics read it
+                log.info("group offset not committed", error=repr(error))
+            self._group_offsets.clear()
+
+    async def _one_by_one(self, poll: Poll) -> None:
+        """Each record in its own transaction, without rows that are held; five times alone and it is put aside."""
+        for partition, messages in poll.items():
+            for message in messages:
+                if not await self._alone(partition, message):
+                    self._put_back(partition)
+                    break
+
+    async def _alone(self, partition: TopicPartition, message: Message) -> bool:
+        """False if the record could be neither handled nor put aside, and must be read again."""
+
+        async def attempt() -> None:
+            moved = await self._transaction({partition: [message]}, depth=0)
+            await self._after(moved, 1)
+
+        async def give_up(error: dict[str, Any]) -> None:
+            async with self._pool.acquire() as connection, connection.transaction():
+                ours, moved = await self._ours(connection, {partition: [message]})
+                if ours:
+                    await self._by_topic[message.topic].fail(connection, message, error)
+                    await position.advance(connection, moved)
+            await self._after(moved, 1)
+
+        return await self._try(message.place, attempt, give_up)
+
+    async def _try(
+        self,
+        what: str,
+        attempt: Callable[[], Awaitable[None]],
+        give_up: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> bool:
+        started, backoff, failed = time.monotonic(), _Backoff(), 0
+        while time.monotonic() - started < POLL_BUDGET_S:
+            self._health.turned()
+            try:
+                await attempt()
+                return True
+            except Exception as error:
+                if not database.is_outage(error) and await self._database_answers():
+                    failed += 1
+                    log.exception("failed alone", what=what, attempt=failed)
+                    if failed >= TRIES_ALONE:
+                        reason = {"class": type(error).__name__, "text": str(error)[:2000], "attempts": failed}
+                        try:
+                            await give_up(reason)
+                            return True
+                        except Exception as worse:
+                            log.exception("could not be put aside", what=what, error=repr(worse))
+                            return False
+            await backoff.wait()
+        return False
+
+    async def _database_answers(self) -> bool:
+        try:
+            return bool(await self._pool.fetchval("SELECT 1", timeout=5))
+        except Exception:
+            return False
+
+    # ---------------------------------------------------------------- held rows, the second input
+
+    async def drain(self) -> int:
+        """Tries ready heads once, at most 500; returns how many subjects there were."""
+        count = 0
+        for handler in self._handlers:
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    keys = await handler.ready(connection, DRAIN_HEADS)
+                    if keys:
+                        await handler.drain(connection, keys)
+                        failpoint("drain-before-commit")
+            except Exception as error:
+                if database.is_outage(error):
+                    raise
+                log.exception("drain failed, taking its heads one by one")
+                keys = await self._drain_one_by_one(handler)
+            if keys:
+                self._committed()
+            count += len(keys)
+        return count
+
+    async def _drain_one_by_one(self, handler: Handler) -> list[Key]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            keys = await handler.ready(connection, DRAIN_HEADS)
+        for key in keys:
+
+            async def attempt(key: Key = key) -> None:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await handler.drain(connection, [key], 1)
+
+            async def give_up(error: dict[str, Any], key: Key = key) -> None:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await handler.fail_head(connection, key, error)
+
+            await self._try(f"held {key[0]}/{key[1]}", attempt, give_up)
+        return keys
+
+    async def sweep(self) -> int:
+        """Marks what became ready unnoticed; returns how many rows."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            marked = 0
+            for handler in self._handlers:
+                marked += await handler.sweep(connection)
+            gaps = await connection.fetchval(
+                """SELECT count(*) FROM held
+                   WHERE reason = 'gap' AND since < clock_timestamp() - make_interval(secs => $1)""",
+                GAP_ALERT_S,
+            )
+        if gaps:
+            log.error("numbers missing on a topic", rows=gaps)
+        return marked
+
+    async def _drain_loop(self) -> None:
+        await self._repeat(DRAIN_EVERY_S, self.drain)
+
+    async def _sweep_loop(self) -> None:
+        await self._repeat(SWEEP_EVERY_S, self.sweep)
+
+    async def _lag_loop(self) -> None:
+        await self._repeat(LAG_EVERY_S, self._measure_lag)
+
+    async def _measure_lag(self) -> int:
+        ends = await self._subscription.consumer.end_offsets(list(self._stands))
+        self._health.lag(sum(max(0, end - self._stands.get(partition, end)) for partition, end in ends.items()))
+        return 0
+
+    async def _repeat(self, every: float, work: Callable[[], Awaitable[int]]) -> None:
+        """`work` for ever: at once again while it finds something, else after a pause."""
+        while True:
+            found = 0
+            try:
+                found = await work()
+            except Exception as error:
+                if not database.is_outage(error) and not isinstance(error, KafkaError):
+                    log.exception("background work failed")
+            if not found:
+                await asyncio.sleep(every)
+
+
+class _Backoff:
+    """Capped and jittered: 0.1 s, 0.2 s … 10 s, each between half and whole."""
+
+    def __init__(self) -> None:
+        self._next = BACKOFF_FIRST_S
+
+    async def wait(self) -> None:
+        await asyncio.sleep(self._next * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
+        self._next = min(self._next * 2, BACKOFF_MOST_S)

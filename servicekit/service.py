@@ -1,0 +1,180 @@
+"""One service process: HTTP first, then database, schema, topics; then it reads and sends until told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+import uvicorn
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+
+from contracts.topics import TOPICS
+from servicekit import database, migrate
+from servicekit.database import Pool
+from servicekit.health import Health, health_routes
+from servicekit.relay import Relay
+from servicekit.runner import Handler, Runner
+from servicekit.setback import unknown_records
+from servicekit.settings import Settings
+from servicekit.telemetry import configure_logging
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S = 1.0
+Work = Callable[[], Awaitable[None]]
+
+
+class Service:
+    """`async with Service(name, settings) as service: await service.run(...)` is a whole service."""
+
+    pool: Pool  # application role
+    http_pool: Pool  # HTTP role, behind row-level security
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        self.health = Health()
+        self.relay = Relay(name, settings.kafka_bootstrap, settings.database_url)
+        self._waits_for = ["start"]
+        self.health.checks += [self._waiting, self._database]
+
+    async def __aenter__(self) -> Self:
+        configure_logging(self.name, self.settings.log_level)
+        size = self.settings.database_pool
+        self.pool = await database.open_pool(self.settings.database_url, size=size, name=self.name)
+        http_url = self.settings.database_http_url or self.settings.database_url
+        self.http_pool = await database.open_pool(http_url, size=size, name=f"{self.name}-http")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in (self.pool, self.http_pool):
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except TimeoutError:
+                pool.terminate()
+
+    async def run(
+        self, *, reads: Sequence[Handler] = (), app: FastAPI | None = None, workers: Sequence[Work] = ()
+    ) -> None:
+        """Serves HTTP at once; reads, sends and works once everything is there. Returns after SIGTERM or SIGINT."""
+        app = app or FastAPI(title=self.name, openapi_url=None)
+        app.include_router(health_routes(self.health))
+        config = uvicorn.Config(
+            app,
+            host=self.settings.http_host,
+            port=self.settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        server = _Server(config)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        serving = asyncio.create_task(server.serve())
+        working = asyncio.create_task(self._work(reads, workers))
+        stopping = asyncio.create_task(stop.wait())
+        tasks: set[asyncio.Task[Any]] = {serving, working, stopping}
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(serving, working, stopping, return_exceptions=True)
+        for task in done - {stopping}:
+            task.result()  # a service that ends by itself says why
+
+    async def _work(self, reads: Sequence[Handler], workers: Sequence[Work]) -> None:
+        await self._begin()
+        loops: list[Work] = list(workers)
+        if reads:
+            runner = Runner(self.name, self.settings, self.pool, reads, self.health, self.relay.wake)
+            loops.append(runner.run)
+        if "sending" in migrate.LINES[self.name]:
+            loops.append(self.relay.run)
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(_coroutine(loop))
+            if not reads:
+                group.create_task(self._turn())
+
+    async def _turn(self) -> None:
+        while True:
+            self.health.turned()
+            await asyncio.sleep(AGAIN_S)
+
+    # ---------------------------------------------------------------- what must be there first
+
+    async def _begin(self) -> None:
+        """Waits, saying for what, until the service may read and send."""
+        for check in (self._schema, self._topics, self._not_set_back):
+            said: list[str] = []
+            while True:
+                try:
+                    self._waits_for = await check()
+                except Exception as error:
+                    if not database.is_outage(error) and not isinstance(error, KafkaError):
+                        raise
+                    self._waits_for = [f"{check.__name__.strip('_')}: {error!r}"]
+                if not self._waits_for:
+                    break
+                if self._waits_for != said:
+                    said = self._waits_for
+                    log.warning("not ready", missing=said)
+                self.health.turned()
+                await asyncio.sleep(AGAIN_S)
+        log.info("ready")
+
+    async def _waiting(self) -> list[str]:
+        return list(self._waits_for)
+
+    async def _database(self) -> list[str]:
+        try:
+            await self.pool.fetchval("SELECT 1", timeout=2)
+        except Exception as error:
+            return [f"database: {type(error).__name__}"]
+        return []
+
+    async def _schema(self) -> list[str]:
+        async with self.pool.acquire() as connection:
+            missing = await migrate.missing(connection, self.name)
+        return [f"schema: migration {name}" for name in missing]
+
+    async def _topics(self) -> list[str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap, client_id=self.name)
+        await admin.start()
+        try:
+            found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        finally:
+            await admin.close()
+        wrong = []
+        for topic in TOPICS.values():
+            count = found.get(topic.name)
+            if count is None:
+                wrong.append(f"kafka: no topic {topic.name}")
+            elif count != topic.partitions:
+                wrong.append(f"kafka: topic {topic.name} has {count} partitions, not {topic.partitions}")
+        return wrong
+
+    async def _not_set_back(self) -> list[str]:
+        unknown = await unknown_records(self.pool, self.settings.kafka_bootstrap, self.name)
+        return [f"database set back: it does not know {place}, which it has said" for place in unknown]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the service stops everything in its own order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _coroutine(work: Work) -> None:
+    await work()

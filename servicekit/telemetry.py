@@ -1,0 +1,78 @@
+"""Logs as JSON lines, and the closed list of metrics."""
+
+import logging
+import sys
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Every metric of a service, with its unit and meaning; names elsewhere would be type errors."""
+
+    records: Counter = field(
+        default_factory=lambda: Counter("ocop_records", "records taken off a topic and committed", ["topic"])
+    )
+    decisions: Counter = field(
+        default_factory=lambda: Counter("ocop_outcomes", "outcomes of submissions, by state", ["aggregate", "state"])
+    )
+    held: Counter = field(default_factory=lambda: Counter("ocop_held", "records put aside, by reason", ["reason"]))
+    records_lost: Counter = field(
+        default_factory=lambda: Counter("ocop_records_lost", "records that retention took unread", ["topic"])
+    )
+    put_back: Counter = field(
+        default_factory=lambda: Counter(
+            "ocop_polls_put_back", "partitions of a poll put back: read by another", ["topic"]
+        )
+    )
+    retries: Counter = field(
+        default_factory=lambda: Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
+    )
+    relayed: Counter = field(
+        default_factory=lambda: Counter("ocop_relayed", "outbox rows confirmed by Kafka", ["topic"])
+    )
+    outbox_rows: Gauge = field(default_factory=lambda: Gauge("ocop_outbox_rows", "rows waiting in the outbox"))
+    outbox_age: Gauge = field(
+        default_factory=lambda: Gauge("ocop_outbox_age_seconds", "seconds that the oldest outbox row has waited")
+    )
+    transaction: Histogram = field(
+        default_factory=lambda: Histogram("ocop_poll_seconds", "seconds from a poll in hand to its commit")
+    )
+
+
+METRICS = Metrics()
+
+
+def configure_logging(service: str, level: str = "INFO") -> None:
+    """One JSON line per event on standard error, from this code and from libraries alike; no personal data."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiokafka", "faststream", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,149 @@
+"""From a request's pieces to answers, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from contracts.problems import Problem
+from gateway import store
+from gateway.domain import Candidate, Holder, examine
+from gateway.request import Piece
+from gateway.store import Kept
+from servicekit.database import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one event: accepted, duplicate, conflict or refused (then its id is not used up)."""
+
+    status: str
+    id: str | None = None
+    source: str | None = None
+    submission_id: UUID | None = None
+    subject: str | None = None
+    subject_id: UUID | None = None
+    state: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+    def body(self, index: int) -> dict[str, Any]:
+        """As it stands in the response."""
+        return {
+            "index": index,
+            "id": self.id,
+            "source": self.source,
+            "status": self.status,
+            "submission_id": str(self.submission_id) if self.submission_id else None,
+            "subject": self.subject,
+            "subject_id": str(self.subject_id) if self.subject_id else None,
+            "state": self.state,
+            "errors": [problem.answer() for problem in self.problems],
+        }
+
+
+class _DryRunEnd(Exception):  # noqa: N818  # it is no error
+    """Takes the transaction back."""
+
+
+async def take(
+    pool: Pool, holder: Holder, pieces: Sequence[Piece], *, repeat_after_s: int, dry_run: bool = False
+) -> list[Answer]:
+    """Takes what may be taken and answers each piece, in order. Committed when it returns; a dry run is taken back.
+
+    Raises what the database raises: then nothing was taken, or the answer to the same request will be `duplicate`.
+    """
+    answers: list[Answer] = []
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            now = await store.enter(connection, holder.tenant)
+            answers = await _answers(connection, holder, pieces, now, repeat_after_s)
+            if dry_run:
+                raise _DryRunEnd
+    except _DryRunEnd:
+        pass
+    return answers
+
+
+async def _answers(
+    connection: Connection, holder: Holder, pieces: Sequence[Piece], now: datetime, repeat_after_s: int
+) -> list[Answer]:
+    examined = [(piece.problem,) if piece.problem else examine(piece.raw, piece.value, holder, now) for piece in pieces]
+    examined = await _aim(connection, holder, examined)
+    first: dict[tuple[str, str], UUID] = {}
+    candidates: dict[UUID, Candidate] = {}
+    for found in examined:
+        if isinstance(found, Candidate) and found.event not in first:
+            first[found.event] = submission_id = uuid7()
+            candidates[submission_id] = found
+    new: set[UUID] = set()
+    if candidates:
+        new = await store.take(connection, holder.tenant, now, candidates, repeat_after_s)
+    kept = await store.kept(connection, first)
+    answers, answered = [], set()
+    for piece, found in zip(pieces, examined, strict=True):
+        if not isinstance(found, Candidate):
+            answers.append(_refused(piece, found))
+            continue
+        is_new = first[found.event] in new and found.event not in answered
+        answered.add(found.event)
+        answers.append(_answer(found, kept[found.event], is_new=is_new))
+    return answers
+
+
+async def _aim(
+    connection: Connection, holder: Holder, examined: Sequence[Candidate | tuple[Problem, ...]]
+) -> list[Candidate | tuple[Problem, ...]]:
+    """Gives each withdrawal its target's service, subject and key; one without a target is refused."""
+    targets = [(c.source, c.withdraws) for c in examined if isinstance(c, Candidate) and c.withdraws]
+    kept = await store.kept(connection, targets) if targets else {}
+    earlier: dict[tuple[str, str], Candidate] = {}
+    aimed: list[Candidate | tuple[Problem, ...]] = []
+    for found in examined:
+        if isinstance(found, Candidate) and found.withdraws:
+            target = kept.get((found.source, found.withdraws)) or earlier.get((found.source, found.withdraws))
+            found = _aimed(found, target, holder)
+        if isinstance(found, Candidate):
+            earlier.setdefault(found.event, found)
+        aimed.append(found)
+    return aimed
+
+
+def _aimed(found: Candidate, target: Kept | Candidate | None, holder: Holder) -> Candidate | tuple[Problem, ...]:
+    if target is None:
+        return (Problem("target-not-found", "/data/event_id", {"event_id": found.withdraws}),)
+    ref = target.subject_ref if isinstance(target, Kept) else target.ref
+    namespace = ref.partition("/")[0]
+    if namespace not in holder.namespaces:
+        allowed = ", ".join(sorted(holder.namespaces))
+        return (Problem("forbidden", "/data/event_id", {"what": namespace, "allowed": allowed}),)
+    if found.ref and found.ref != ref:
+        return (Problem("subject-mismatch", "/subject", {"expected": ref}),)
+    return replace(found, service=target.service, subject=target.subject, ref=ref)
+
+
+def _refused(piece: Piece, problems: tuple[Problem, ...]) -> Answer:
+    def text(name: str) -> str | None:
+        value = piece.value.get(name)
+        return value[:200] if isinstance(value, str) else None
+
+    return Answer("refused", id=text("id"), source=text("source"), subject=text("subject"), problems=problems)
+
+
+def _answer(found: Candidate, kept: Kept, *, is_new: bool) -> Answer:
+    status = "accepted" if is_new else "duplicate"
+    problems: tuple[Problem, ...] = ()
+    if kept.digest != found.digest:
+        status, problems = "conflict", (Problem("conflict", "/id", {"id": found.id}),)
+    return Answer(
+        status,
+        id=found.id,
+        source=found.source,
+        submission_id=kept.id,
+        subject=kept.subject_ref,
+        subject_id=kept.subject,
+        state=kept.state,
+        problems=problems,
+    )

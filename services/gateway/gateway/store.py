@@ -1,0 +1,202 @@
+"""SQL of the gateway: keys, submissions, outcomes."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from contracts.topics import submission_topic
+from gateway.domain import Candidate, Holder
+from servicekit import outbox
+from servicekit.database import Connection
+from servicekit.outbox import Outgoing
+
+# Which outcome says how a submission stands: never a conflict that another copy met; a final one before one that
+# is not, whatever their numbers; then this submission's own before those of an earlier id; then the latest.
+BEST_OUTCOME = """SELECT o.state FROM outcome o
+    WHERE o.source = {row}.source AND o.event_id = {row}.event_id
+      AND NOT (o.code IS NOT DISTINCT FROM 'conflict' AND o.submission_id <> {row}.id)
+    ORDER BY o.state IN ('applied', 'rejected', 'withdrawn') DESC, o.submission_id = {row}.id DESC, o.number DESC
+    LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A submission that the gateway has."""
+
+    id: UUID
+    digest: str
+    state: str
+    subject: UUID
+    subject_ref: str
+    service: str
+    namespace: str
+
+
+def hashed(key: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def holder(connection: Connection, key: str) -> Holder | None:
+    """Whose key it is; None if it is unknown, replaced, or its tenant suspended."""
+    row = await connection.fetchrow("SELECT * FROM key_holder($1)", hashed(key))
+    return Holder(row["tenant"], row["system"], frozenset(row["namespaces"])) if row else None
+
+
+async def enter(connection: Connection, tenant: str) -> datetime:
+    """Shows the transaction one tenant's rows only; returns the database's clock."""
+    now = await connection.fetchval("SELECT clock_timestamp() FROM set_config('app.tenant', $1, true)", tenant)
+    assert isinstance(now, datetime)
+    return now
+
+
+async def outbox_bound(connection: Connection, most_rows: int) -> tuple[int, float]:
+    """Rows in the outbox, counted up to a limit, and the age of the oldest in seconds."""
+    row = await connection.fetchrow("SELECT * FROM outbox_bound($1)", most_rows)
+    return (row["rows"], row["age_seconds"] or 0.0) if row else (0, 0.0)
+
+
+async def kept(connection: Connection, events: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Kept]:
+    """Submissions by (source, id)."""
+    wanted = sorted(set(events))
+    rows = await connection.fetch(
+        """SELECT source, event_id, id, digest, state, subject, subject_ref, service, namespace FROM submission
+           WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",
+        [source for source, _ in wanted],
+        [event_id for _, event_id in wanted],
+    )
+    return {
+        (row["source"], row["event_id"]): Kept(
+            row["id"],
+            row["digest"],
+            row["state"],
+            row["subject"],
+            row["subject_ref"],
+            row["service"],
+            row["namespace"],
+        )
+        for row in rows
+    }
+
+
+async def take(
+    connection: Connection,
+    tenant: str,
+    received_at: datetime,
+    candidates: Mapping[UUID, Candidate],
+    repeat_after_s: int,
+) -> set[UUID]:
+    """Keeps those that are new, and puts them into the outbox in the order given; returns their ids.
+
+    Inserted sorted by (source, id), so that two requests with the same events cannot deadlock.
+    """
+    rows = [
+        (submission_id, c, c.headers(tenant, submission_id, received_at)) for submission_id, c in candidates.items()
+    ]
+    ordered = sorted(rows, key=lambda row: row[1].event)
+    inserted = await connection.fetch(
+        f"""INSERT INTO submission AS s (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
+                                         digest, body, headers, payload, received_at, repeat_at, state)
+            SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service, n.digest,
+                   n.body, n.headers::jsonb, n.payload, $2, $2 + make_interval(secs => $3),
+                   coalesce(({BEST_OUTCOME.format(row="n")}), 'received')
+            FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[],
+                        $11::text[], $12::text[], $13::bytea[], $14::text[], $15::bytea[])
+              WITH ORDINALITY AS n(id, source, event_id, namespace, type, subject, subject_ref, service, digest,
+                                   body, headers, payload, place)
+            ORDER BY n.place
+            ON CONFLICT (source, event_id) DO NOTHING RETURNING id""",  # noqa: S608  # only this module's constant
+        tenant,
+        received_at,
+        float(repeat_after_s),
+        [submission_id for submission_id, _, _ in ordered],
+        [c.source for _, c, _ in ordered],
+        [c.id for _, c, _ in ordered],
+        [c.ref.partition("/")[0] for _, c, _ in ordered],
+        [c.type for _, c, _ in ordered],
+        [c.subject for _, c, _ in ordered],
+        [c.ref for _, c, _ in ordered],
+        [c.service for _, c, _ in ordered],
+        [c.digest for _, c, _ in ordered],
+        [c.raw for _, c, _ in ordered],
+        [outbox.headers_json(headers) for _, _, headers in ordered],
+        [c.payload for _, c, _ in ordered],
+    )
+    new = {row["id"] for row in inserted}
+    await outbox.put(
+        connection,
+        [
+            Outgoing(submission_topic(c.service), str(c.subject), headers, c.payload)
+            for submission_id, c, headers in rows
+            if submission_id in new
+        ],
+    )
+    return new
+
+
+async def submission(connection: Connection, submission_id: UUID) -> Mapping[str, Any] | None:
+    """One submission with every outcome so far, oldest first; None if there is none (or it is another tenant's)."""
+    row = await connection.fetchrow(
+        """SELECT id, source, event_id, type, subject, subject_ref, service, received_at, state
+           FROM submission WHERE id = $1""",
+        submission_id,
+    )
+    if row is None:
+        return None
+    outcomes = await connection.fetch(
+        """SELECT submission_id, number, state, code, pointer, params, event_ids, heard_at FROM outcome
+           WHERE source = $1 AND event_id = $2 ORDER BY heard_at, number""",
+        row["source"],
+        row["event_id"],
+    )
+    return {**row, "outcomes": [dict(outcome) for outcome in outcomes]}
+
+
+async def submissions(
+    connection: Connection,
+    state: str | None,
+    since: datetime | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """A page of submissions, oldest first, each with its latest outcome's code and pointer."""
+    return await connection.fetch(
+        """SELECT s.id, s.source, s.event_id, s.type, s.subject, s.subject_ref, s.service, s.received_at, s.state,
+                  o.code, o.pointer, o.params
+           FROM submission s
+           LEFT JOIN LATERAL (
+             SELECT code, pointer, params FROM outcome o
+             WHERE o.source = s.source AND o.event_id = s.event_id AND o.state = s.state
+             ORDER BY o.submission_id = s.id DESC, o.number DESC LIMIT 1) o ON true
+           WHERE ($1::text IS NULL OR s.state = $1) AND ($2::timestamptz IS NULL OR s.received_at >= $2)
+             AND ($3::timestamptz IS NULL OR (s.received_at, s.id) > ($3, $4::uuid))
+           ORDER BY s.received_at, s.id LIMIT $5""",
+        state,
+        since,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> list[Outgoing]:
+    """Submissions without a final outcome whose time to be sent again has come; next time twice as late."""
+    rows = await connection.fetch(
+        """UPDATE submission SET repeated = repeated + 1,
+                  repeat_at = clock_timestamp() + make_interval(secs => least($1 * 2 ^ (repeated + 1), 86400))
+           WHERE id IN (SELECT id FROM submission
+                        WHERE state IN ('received', 'waiting', 'failed') AND repeat_at <= clock_timestamp()
+                        ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+           RETURNING service, subject, headers, payload, received_at, id""",
+        float(repeat_after_s),
+        limit,
+    )
+    return [
+        Outgoing(submission_topic(row["service"]), str(row["subject"]), row["headers"], row["payload"])
+        for row in sorted(rows, key=lambda row: (row["received_at"], row["id"]))
+    ]
