@@ -3,7 +3,9 @@
 Everything here may be run again, and by two at once: what is there already is left or set right.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from contracts.topics import Topic
 from ocop.errors import OcopError
@@ -25,6 +27,7 @@ GROUPS = ("ocop_app", "ocop_http")
 LOCK = 0x0C0B_0002
 
 MAX_REPLICATION = 3
+TOPIC_SECONDS = 30
 
 LOGIN = "ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD %L"
 
@@ -102,41 +105,71 @@ async def databases(superuser_url: str, services: Iterable[Service], passwords: 
 async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:
     """Make the topics that are missing and set the others' retention and sizes as the catalogue says.
 
-    Raises OcopError when one has another number of partitions: keys would change their partition, and order
-    per subject would be lost. Growth is a new topic.
+    Returns when every partition has a leader. Raises OcopError when a topic has another number of partitions:
+    keys would change their partition, and order per subject would be lost. Growth is a new topic.
     """
     wanted = {topic.name: topic for topic in catalogue}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        brokers = len((await admin.describe_cluster())["brokers"])
-        found = {name: count for name, count in (await partitions(admin, wanted)).items() if count}
+        found = await _leaders(admin, wanted)
         _refuse_other_partitions(wanted, found)
         missing = [topic for topic in wanted.values() if topic.name not in found]
         if missing:
+            brokers = len((await admin.describe_cluster())["brokers"])
             await _create(admin, missing, min(MAX_REPLICATION, brokers))
+        await _wait_until(admin, wanted, lambda now: len(now) == len(wanted) and all(map(_led, now.values())))
         if found:
             await _configure(admin, [wanted[name] for name in found])
     finally:
         await admin.close()
 
 
-async def partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions each topic has; 0 for one that is not there."""
-    counts = {}
+async def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """Delete topics with all that is on them (for tests); those that are not there are passed over."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await _leaders(admin, names)
+        if found:
+            await admin.delete_topics(list(found))
+            await _wait_until(admin, found, lambda now: not now)
+    finally:
+        await admin.close()
+
+
+async def _leaders(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, list[int]]:
+    """The topics that are there, each with the broker that leads each partition, -1 for none."""
+    found = {}
     for topic in await admin.describe_topics(list(names)):
         error = for_code(topic["error_code"])
-        if topic["error_code"] and error is not UnknownTopicOrPartitionError:
+        if error is NoError:
+            found[topic["topic"]] = [partition["leader"] for partition in topic["partitions"]]
+        elif error is not UnknownTopicOrPartitionError:
             raise OcopError(f"Kafka does not describe {topic['topic']}: {error.__name__}.")
-        counts[topic["topic"]] = len(topic["partitions"])
-    return counts
+    return found
 
 
-def _refuse_other_partitions(wanted: Mapping[str, Topic], found: Mapping[str, int]) -> None:
-    for name, count in found.items():
-        if count != wanted[name].partitions:
+def _led(leaders: list[int]) -> bool:
+    return all(leader >= 0 for leader in leaders)
+
+
+async def _wait_until(
+    admin: AIOKafkaAdminClient, names: Iterable[str], holds: Callable[[dict[str, list[int]]], bool]
+) -> None:
+    # What the controller has decided, the broker that answers learns a moment later.
+    deadline = time.monotonic() + TOPIC_SECONDS
+    while not holds(await _leaders(admin, names)):
+        if time.monotonic() > deadline:
+            raise OcopError(f"Kafka has not brought the topics about after {TOPIC_SECONDS} s.")
+        await asyncio.sleep(0.02)
+
+
+def _refuse_other_partitions(wanted: Mapping[str, Topic], found: Mapping[str, list[int]]) -> None:
+    for name, leaders in found.items():
+        if len(leaders) != wanted[name].partitions:
             raise OcopError(
-                f"Topic {name} has {count} partitions, the catalogue says {wanted[name].partitions}:"
+                f"Topic {name} has {len(leaders)} partitions, the catalogue says {wanted[name].partitions}:"
                 " use another Kafka, or delete the topic if nothing on it is needed."
             )
 

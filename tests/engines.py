@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
 from testcontainers.core.container import DockerContainer
 
 from contracts.topics import TOPICS
@@ -93,6 +92,7 @@ class Engines:
 
     def __init__(self, directory: Path) -> None:
         """Prepare both under an empty directory; neither runs yet."""
+        self.directory = directory
         port, controller_port = free_port(), free_port()
         kafka.prepare(directory / "kafka", port, controller_port)
         self.kafka_bootstrap = f"127.0.0.1:{port}"
@@ -160,14 +160,7 @@ class Broker:
 
     async def reset(self) -> None:
         """Make the catalogue's topics anew: empty, with offsets from 0 and new ids."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        await admin.start()
-        try:
-            present = [name for name, count in (await provision.partitions(admin, TOPICS)).items() if count]
-            if present:
-                await admin.delete_topics(present)
-        finally:
-            await admin.close()
+        await provision.remove_topics(self.bootstrap, TOPICS)
         await provision.topics(self.bootstrap, TOPICS.values())
 
 
