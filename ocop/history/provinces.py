@@ -19,8 +19,7 @@ def dong_thap() -> list[Event]:
     events = owners(reporter, "Đồng Tháp", ["cooperative"] * 12 + ["cooperative_group"] + [None] * 162)
     # 21 products belong to the 13 cooperatives and groups, 432 to the 162 owners whose kind is not known.
     events += [
-        product(reporter, "Đồng Tháp", n, dealt(n, 1, 13) if n <= 21 else dealt(n - 21, 14, 162))
-        for n in numbers
+        product(reporter, "Đồng Tháp", n, dealt(n, 1, 13) if n <= 21 else dealt(n - 21, 14, 162)) for n in numbers
     ]
     for n in first:
         events.append(_recognised(reporter, n, "2023", occasion="first"))
@@ -30,9 +29,7 @@ def dong_thap() -> list[Event]:
         if previous:
             events.append(_recognised(reporter, n, "2020"))
         event_id = f"2004-87-{product_ref(n)}-2023-1"
-        events.append(
-            renewed(reporter, event_id, product_ref(n), "2023-1", issued_on="2023", previous_ref=previous)
-        )
+        events.append(renewed(reporter, event_id, product_ref(n), "2023-1", issued_on="2023", previous_ref=previous))
     for n in older:
         # 31/12/2020 + 36 months is the very day of the figures, and still valid on it.
         events.append(_recognised(reporter, n, "2020-12-31" if n == older[0] else ("2021", "2022")[n % 2]))

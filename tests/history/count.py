@@ -113,8 +113,19 @@ def answer(
 ) -> Answer:
     """What the figure is. A filter given twice takes either value."""
     used = {dimension for dimension, _ in filters} | {by}
+    counted = total(CASES[indicator](paper, at, map_, used), map_, province, by, filters)
+    if indicator == "online":
+        rest = tuple((dimension, value) for dimension, value in filters if dimension != "platform")
+        counted.share = (counted.count, answer(paper, "products", at, map_, province, None, rest).count)
+    return counted
+
+
+def total(
+    cases: Iterable[Case], map_: str, province: tuple[str, str] | None, by: str | None, filters: Filters
+) -> Answer:
+    """The cases that pass the filters, added up."""
     inside, perhaps = [], []
-    for case in CASES[indicator](paper, at, map_, used):
+    for case in cases:
         if not all(wanted(filters, dimension) & set(case.values[dimension]) for dimension, _ in filters):
             continue
         if not province or province[1] in case.values[f"province-{province[0]}"]:
@@ -129,17 +140,10 @@ def answer(
     for case in inside + perhaps:
         if case.candidates:
             nowhere.setdefault(case.candidates, []).append(case)
-    count, uncertain = tally(inside)
-    share = None
-    if indicator == "online":
-        rest = tuple((dimension, value) for dimension, value in filters if dimension != "platform")
-        share = (count, answer(paper, "products", at, map_, province, None, rest).count)
     return Answer(
-        count,
-        uncertain,
-        {value: tally(cases) for value, cases in cells.items()},
-        {candidates: tally(cases) for candidates, cases in nowhere.items()},
-        share,
+        *tally(inside),
+        {value: tally(found) for value, found in cells.items()},
+        {candidates: tally(found) for candidates, found in nowhere.items()},
     )
 
 
@@ -235,37 +239,42 @@ def certainly_older(a: Act, b: Act) -> bool:
     return b.previous == a.ref and not days_b[-1] < days_a[0]
 
 
-def outcomes_on(acts: list[Act], at: date) -> Iterable[str | None]:
+def outcomes_on(acts: list[Act], at: date, superseded_returns: bool = False) -> Iterable[str | None]:
     """In every case that the dates leave possible: the ref of the act that stands on the day, or None."""
     for states in itertools.product(*(states_on(act, at) for act in acts)):
-        issued = [(act, state) for act, state in zip(acts, states, strict=True) if state != "not yet"]
-        # The newest of those issued has superseded the others for good, also if it has ended itself.
-        yield issued[0][0].ref if issued and issued[0][1] == "valid" else None
+        issued = [(act.ref, state) for act, state in zip(acts, states, strict=True) if state != "not yet"]
+        if not superseded_returns:
+            # The newest of those issued has superseded the others for good, also if it has ended itself.
+            issued = issued[:1]
+        yield next((ref for ref, state in issued if state == "valid"), None)
 
 
-def states_on(act: Act, at: date) -> set[str]:
+def states_on(act: Act, at: date) -> frozenset[str]:
     """What the act can be on the day: not yet, valid, ended."""
+    until = act.document.get("valid_until")
+    ends = None
+    if act.revoked is not None:
+        ends = span(act.revoked.get("revoked_on"), act.revoked_stated_on)
+    return states_of(issue_days(act), span(until, date.max) if until else None, ends, at)
+
+
+@cache
+def states_of(
+    days: tuple[date, ...], printed: tuple[date, date] | None, revoked: tuple[date, date] | None, at: date
+) -> frozenset[str]:
     states = set()
-    for issued in issue_days(act):
+    for issued in days:
         if issued > at:
             states.add("not yet")
             continue
-        until = act.document.get("valid_until")
-        last_days = span(until, date.max) if until else (plus_36_months(issued),) * 2
-        ends = revocation_days(act, issued)
-        if at <= last_days[1] and (ends is None or at < ends[1]):
+        last_days = printed or (plus_36_months(issued),) * 2
+        # Its day is already invalid, and no act is revoked before it is issued.
+        ends = tuple(max(day, issued) for day in revoked) if revoked else (date.max, date.max)
+        if at <= last_days[1] and at < ends[1]:
             states.add("valid")
-        if at > last_days[0] or (ends is not None and at >= ends[0]):
+        if at > last_days[0] or at >= ends[0]:
             states.add("ended")
-    return states
-
-
-def revocation_days(act: Act, issued: date) -> tuple[date, date] | None:
-    """The first and the last day on which it can have been revoked, if it was; none before its issue."""
-    if act.revoked is None:
-        return None
-    first, last = span(act.revoked.get("revoked_on"), act.revoked_stated_on)
-    return max(first, issued), max(last, issued)
+    return frozenset(states)
 
 
 def listing_states(listing: list[Event], at: date) -> Iterable[bool]:

@@ -29,11 +29,7 @@ DIGESTS = {
 
 def of(namespace: str, happening: str) -> list[Event]:
     """The events of a namespace whose type ends so, "recognised" or "product.registered"."""
-    return [
-        e
-        for e in EVENTS
-        if e["subject"].startswith(f"{namespace}/") and e["type"].endswith(f"{happening}.v1")
-    ]
+    return [e for e in EVENTS if e["subject"].startswith(f"{namespace}/") and e["type"].endswith(f"{happening}.v1")]
 
 
 def issue(event: Event) -> str:

@@ -1,0 +1,1 @@
+"""The national OCOP database: projectors, query API and pages."""
