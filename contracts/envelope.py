@@ -158,6 +158,9 @@ def canonical(value: Any) -> bytes:
 
 
 def content_digest(type: str, subject: str, time_text: str, data: Any) -> str:  # noqa: A002 (CloudEvents' word)
-    """SHA-256, in hex, of what a submission says: equal for events of equal content, however written."""
+    """SHA-256, in hex, of what a submission says: equal for events of equal content, however written.
+
+    `subject` is the id of the aggregate.
+    """
     content = {"type": type, "subject": subject, "time": time_text, "data": nfc(data)}
     return hashlib.sha256(canonical(content)).hexdigest()

@@ -61,7 +61,7 @@ class Text:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         pattern = f"^[^ {text.HIDDEN}]([^{text.HIDDEN}]*[^ {text.HIDDEN}])?$"
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": pattern}
+        return handler(schema) | {"minLength": 1, "maxLength": self.longest, "pattern": pattern}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Form:
         return core_schema.no_info_after_validator_function(check, core_schema.str_schema(strict=True))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^({self.pattern})$", "examples": [self.example]}
+        return handler(schema) | {"pattern": f"^({self.pattern})$", "examples": [self.example]}
 
 
 # The id of an event, chosen by the province: visible characters without spaces.
@@ -117,8 +117,7 @@ class OneOf:
         return value
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        kind = "integer" if isinstance(self.values[0], int) else "string"
-        return {"type": kind, "x-known-values" if self.open else "enum": list(self.values)}
+        return handler(schema) | {"x-known-values" if self.open else "enum": list(self.values)}
 
 
 _DAY = "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -188,7 +187,7 @@ class PartialDate(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^{_PARTIAL}$", "examples": ["2025", "2025-06", "2025-06-19"]}
+        return handler(schema) | {"pattern": f"^{_PARTIAL}$", "examples": ["2025", "2025-06", "2025-06-19"]}
 
 
 TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"

@@ -24,6 +24,8 @@ from contracts.topics import EVENTS, OUTCOMES
 SCHEMAS: Final = Path(__file__).parent / "schemas"
 PUBLISHED: Final = "published.json"
 
+WORDS: Final = ("title", "description", "examples")
+
 # Types whose schema has grown: their present revision. All others are in their first.
 REVISIONS: Final[dict[str, int]] = {}
 
@@ -42,7 +44,7 @@ def schemas() -> dict[str, str]:
         schema = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": dataschema(name, revision),
-            **model.model_json_schema(),
+            **without(model.model_json_schema(), ("title",)),
         }
         files[f"{name}.r{revision}.schema.json"] = json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
     return files
@@ -61,7 +63,7 @@ def errors(folder: Path) -> list[str]:
     for name, text in schemas().items():
         if name not in present:
             found.append(f"{name}: missing; run python -m contracts.generate")
-        elif binding(json.loads(text)) != binding(json.loads(present[name])):
+        elif without(json.loads(text), WORDS) != without(json.loads(present[name]), WORDS):
             found.append(f"{name}: the model says something else; raise its revision, or make a new major type")
     return found
 
@@ -82,17 +84,16 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def binding(schema: Any, names: bool = False) -> Any:
-    """A schema without its words. `names`: the keys are names of fields or definitions, not keywords."""
+def without(schema: Any, words: tuple[str, ...], names: bool = False) -> Any:
+    """A schema without some keywords. `names`: the keys are names of fields or definitions, not keywords."""
     if isinstance(schema, list):
-        return [binding(part) for part in schema]
+        return [without(part, words) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    words = () if names else ("title", "description", "examples")
     return {
-        key: binding(part, names=not names and key in ("properties", "$defs"))
+        key: without(part, words, names=not names and key in ("properties", "$defs"))
         for key, part in schema.items()
-        if key not in words
+        if names or key not in words
     }
 
 

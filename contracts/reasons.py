@@ -259,8 +259,8 @@ _ALL: Final = (
     ),
     Reason(
         "forbidden",
-        "Khóa của bạn không được gửi giá trị này: {value}.",
-        "Your key may not send this value: {value}.",
+        "Khóa của bạn không được gửi {what}; được phép: {allowed}.",
+        "Your key may not send {what}; allowed: {allowed}.",
         "Kiểm tra nguồn, không gian tên và loại sự kiện; cần thêm quyền thì liên hệ đơn vị vận hành.",
         "Check source, namespace and event type; if you need a wider key, ask the operators.",
     ),

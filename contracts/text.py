@@ -19,7 +19,7 @@ HIDDEN: Final = (
     r"\ue000-\uf8ff\ufeff\ufff9-\ufffb"
 )
 # Signs by which Vietnamese was written in TCVN3 and VNI fonts, where no Vietnamese or English word has them.
-_legacy = re.compile("(?<=[A-Za-z])[\xa8\xaa\xac\xb5\xb6\xb8\xbc\xbd\xbe]|[AEOaeo]â|[Aa]ê|[AEOaeo][äå]")
+_legacy = re.compile("(?<=[A-Za-z])[\xa8\xaa\xac\xb5\xb6\xb8\xbc\xbd\xbe]|[AEOaeo]â|[Aa]ê|[AEOaeo][äå]|[AEOUYaeouy]ø")
 _mail = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _phone = re.compile(r"(?<![0-9])(?:\+84|0)[ .-]?[235789](?:[ .-]?[0-9]){8,9}(?![ .-]?[0-9])")
 _personal_number = re.compile(r"(?<![0-9])(?:[0-9][ .]?){11}[0-9](?![ .]?[0-9])")

@@ -1,0 +1,117 @@
+"""What text is taken, and for what reason it is not."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
+
+from contracts import text
+
+
+def code(check: object, *arguments: object) -> str | None:
+    """The reason for which it is refused, or None."""
+    try:
+        check(*arguments)  # type: ignore[operator]  # any of the checks under test
+    except PydanticCustomError as error:
+        return error.type
+    return None
+
+
+# Names as they stand on acts and labels: none of them may be refused.
+REAL = [
+    "Mắm nêm Seagull",
+    "Nấm Cordyceps Vietnam (Nấm khô sấy thăng hoa)",
+    "Công ty Cổ phần Chế biến và Xuất khẩu Nước mắm Phan Thiết - Mũi Né",
+    "Nước mắm nguyên chất cá cơm 60 độ đạm Suchi",
+    "MACCA BECHAMP",
+    "Gạo ST25® túi 5 kg",
+    "Bộ ấm chén “Sen vàng” số 1/2026",
+    "Trà Shan tuyết 100% & mật ong",
+    "Cà phê Robusta Đắk Mil, loại I",
+    "3981/QĐ-UBND",
+    "Khóm Cầu Đúc 0,5 kg x 12",
+    "Hợp tác xã 2-9",
+    "Công ty TNHH MTV Bò Một Nắng Hai Sương 1975",
+    "Café Buôn Ma Thuột",
+    "Yến sào Cần Giờ 06-2025",
+]
+
+REFUSED = [
+    ("", "too-short"),
+    ("x" * 201, "too-long"),
+    (" x", "outer-space"),
+    ("x ", "outer-space"),
+    ("a\x00b", "control-character"),
+    ("a\tb", "control-character"),
+    ("a\nb", "control-character"),
+    ("a\x7fb", "control-character"),
+    ("a\u00a0b", "control-character"),
+    ("a\u200bb", "control-character"),
+    ("a\u202eb", "control-character"),
+    ("a\u2066b", "control-character"),
+    ("\ufeffab", "control-character"),
+    ("a\U000e0041b", "control-character"),
+    ("a\ue000b", "control-character"),
+    ("C\xb8 kh\xab", "legacy-encoding"),
+    ("Caù khoâ Phan Thieát", "legacy-encoding"),
+    ("Röôïu Baøu Ñaù", "legacy-encoding"),
+    ("liên hệ a.b@example.vn", "personal-data"),
+    ("ĐT 0900000000", "personal-data"),
+    ("ĐT: 090.000.0000", "personal-data"),
+    ("Zalo +84 90 000 00 00", "personal-data"),
+    ("bàn 0283 800 0000", "personal-data"),
+    ("CCCD 096000000000", "personal-data"),
+    ("CCCD 096 000 000 000", "personal-data"),
+]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_names_are_taken_as_they_are(name: str) -> None:
+    assert text.plain(name, 200) == name
+
+
+@pytest.mark.parametrize(("value", "reason"), REFUSED)
+def test_refused_text(value: str, reason: str) -> None:
+    assert code(text.plain, value, 200) == reason
+
+
+def test_length_counts_code_points_of_nfc() -> None:
+    assert text.plain("Đ" * 200, 200) == "Đ" * 200
+    decomposed = unicodedata.normalize("NFD", "ế" * 200)
+    assert len(decomposed) == 600
+    assert text.plain(decomposed, 200) == "ế" * 200
+
+
+@pytest.mark.parametrize("digits", ["12345678901", "1234567890123", "8938505974193"])
+def test_eleven_or_thirteen_digits_are_no_personal_number(digits: str) -> None:
+    assert code(text.no_person, f"Mã {digits}") is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["xã Quảng Trực, huyện Tuy Đức", "Phường 4, TP. Tân An", "thị trấn Phố Ràng", "Buôn Ma Thuột", "Thống Nhất"],
+)
+def test_units_are_a_place(place: str) -> None:
+    assert text.units_only(place) == place
+
+
+@pytest.mark.parametrize(
+    "place", ["12 Lê Lợi, phường Ví Dụ", "Số 5 đường A, xã B", "xã B; ấp 3", "Thôn 2, xã B", "Tổ dân phố 4, xã B"]
+)
+def test_houses_and_hamlets_are_no_place(place: str) -> None:
+    assert code(text.units_only, place) == "house-address"
+
+
+@given(st.text(max_size=250))
+def test_text_that_is_taken_is_nfc_visible_and_short(value: str) -> None:
+    try:
+        taken = text.plain(value, 200)
+    except PydanticCustomError:
+        return
+    assert unicodedata.is_normalized("NFC", taken)
+    assert 1 <= len(taken) <= 200
+    assert taken.isprintable()
+    assert taken == taken.strip()
+    assert text.plain(taken, 200) == taken
