@@ -1,6 +1,6 @@
 """From what pydantic says to what a clerk reads."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -37,6 +37,10 @@ def test_a_field_with_a_slash_is_pointed_at() -> None:
         (bool, "true", Problem("wrong-type", "", {"expected": "boolean"})),
         (dict[str, Any], [], Problem("wrong-type", "", {"expected": "object"})),
         (OwnerRegistered, [], Problem("wrong-type", "", {"expected": "object"})),
+        (tuple[int, ...], 1, Problem("wrong-type", "", {"expected": "array"})),
+        (date, "2025", Problem("wrong-type", "", {"expected": "YYYY-MM-DD"})),
+        (datetime, "2025", Problem("wrong-type", "", {"expected": "YYYY-MM-DDThh:mm:ssZ"})),
+        (type(None), 1, Problem("wrong-type", "", {"expected": "value"})),
     ],
 )
 def test_kinds_are_named_as_in_json(type_: type, value: object, problem: Problem) -> None:
