@@ -61,6 +61,13 @@ _ALL: Final = (
         "Send the same request again after the time in Retry-After; repeating it makes no duplicates.",
     ),
     Reason(
+        "server-error",
+        "Hệ thống gặp lỗi; chưa rõ yêu cầu đã được nhận hay chưa.",
+        "The system failed; whether the request was taken is not known.",
+        "Gửi lại nguyên yêu cầu; gửi lại không sinh ra bản trùng.",
+        "Send the same request again; repeating it makes no duplicates.",
+    ),
+    Reason(
         "not-found",
         "Không có bản ghi này, hoặc nó không thuộc tỉnh của bạn.",
         "There is no such record, or it is not your province's.",
@@ -435,16 +442,9 @@ _ALL: Final = (
     ),
     # The way of a submission.
     Reason(
-        "withdrawn",
-        "Sự kiện đã được bên gửi rút lại.",
-        "The event was taken back by its sender.",
-        "Không cần làm gì thêm.",
-        "Nothing more to do.",
-    ),
-    Reason(
         "not-held",
-        "Sự kiện {event_id} không còn ở trạng thái chờ nên không rút được.",
-        "The event {event_id} no longer waits, so it cannot be taken back.",
+        "Sự kiện cần rút không còn ở trạng thái chờ (hiện là: {state}).",
+        "The event to be taken back no longer waits (it is: {state}).",
         "Nếu nó đã được áp dụng mà sai, gửi bản cập nhật hoặc bản sửa.",
         "If it was applied and is wrong, send an update or a correction.",
     ),
