@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ocop import stack
 from ocop.errors import OcopError
@@ -75,7 +75,7 @@ def status() -> None:
             else "Not running: `ocop up` starts it."
         )
         raise typer.Exit(1)
-    table = Table("service", "pid", "uptime", "ready", "url", box=None, pad_edge=False)
+    table = Table("service", "pid", "uptime", Column("ready", overflow="fold"), Column("url", no_wrap=True), box=None)
     ready = True
     for line in lines:
         process = line.process

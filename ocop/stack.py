@@ -19,6 +19,7 @@ from ocop.supervision import Process, Program, Supervisor, members, stop_members
 
 ENGINE_SECONDS = 60
 READY_SECONDS = 90
+DOWN_SECONDS = 60  # for supervisor to end everything in order
 MAX_REPLICAS = 12  # a topic's partitions: one more would have nothing to read
 
 Say = Callable[[str], None]
@@ -222,11 +223,11 @@ def down(home: Home) -> bool:
         return False
     with home.locked():
         found = bool(members(home))
-        if home.record.exists():
-            supervisor = _supervisor(home, home.recall())
-            if supervisor.answers():
-                supervisor.shutdown()
-        stop_members(home, patience=2 * READY_SECONDS)
+        patience = 0
+        if home.record.exists() and (supervisor := _supervisor(home, home.recall())).answers():
+            supervisor.shutdown()
+            patience = DOWN_SECONDS
+        stop_members(home, patience)
         return found
 
 

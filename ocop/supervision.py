@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ priority={program.priority}
 autostart=false
 autorestart=true
 startsecs=1
-startretries=4
+startretries=3
 stopsignal={program.stop_signal}
 stopwaitsecs={END_SECONDS}
 killasgroup=true
@@ -135,7 +135,8 @@ stdout_logfile_backups=2
     def answers(self) -> bool:
         """Whether this installation's supervisor is there and works."""
         try:
-            return bool(self._rpc().getState()["statename"] == "RUNNING")
+            with self._rpc() as rpc:
+                return bool(rpc.getState()["statename"] == "RUNNING")
         except xmlrpc.client.ProtocolError as error:
             if error.errcode == http.client.UNAUTHORIZED:
                 return False  # another program sits on our port
@@ -145,24 +146,27 @@ stdout_logfile_backups=2
 
     def reload(self) -> None:
         """Take up a new configuration: what changed or is gone from it is stopped, what is new is added."""
-        rpc = self._rpc()
-        added, changed, removed = rpc.reloadConfig()[0]
-        for name in [*changed, *removed]:
-            rpc.stopProcessGroup(name)
-            rpc.removeProcessGroup(name)
-        for name in [*changed, *added]:
-            rpc.addProcessGroup(name)
+        with self._rpc() as rpc:
+            added, changed, removed = rpc.reloadConfig()[0]
+            for name in [*changed, *removed]:
+                rpc.stopProcessGroup(name)
+                rpc.removeProcessGroup(name)
+            for name in [*changed, *added]:
+                rpc.addProcessGroup(name)
 
     def start(self, name: str) -> None:
         """Start a program unless it runs or is being started."""
         try:
-            self._rpc().startProcess(name, False)
+            with self._rpc() as rpc:
+                rpc.startProcess(name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise OcopError(f"{name} cannot be started: {fault.faultString}.") from fault
 
     def processes(self) -> list[Process]:
         """All programs, in the order of their start."""
+        with self._rpc() as rpc:
+            infos = rpc.getAllProcessInfo()
         return [
             Process(
                 info["name"],
@@ -170,17 +174,19 @@ stdout_logfile_backups=2
                 info["pid"] or None,
                 max(0, info["now"] - info["start"]) if info["pid"] else 0,
             )
-            for info in self._rpc().getAllProcessInfo()
+            for info in infos
         ]
 
     def shutdown(self) -> None:
         """Ask supervisor to stop everything and itself; ``stop_members`` waits for the end."""
-        with contextlib.suppress(xmlrpc.client.Fault):  # a shutdown that goes on already
-            self._rpc().shutdown()
+        with contextlib.suppress(xmlrpc.client.Fault), self._rpc() as rpc:  # a shutdown may go on already
+            rpc.shutdown()
 
-    def _rpc(self) -> Any:
+    @contextlib.contextmanager
+    def _rpc(self) -> Iterator[Any]:
         url = f"http://{USER}:{self._password}@127.0.0.1:{self._port}/RPC2"
-        return xmlrpc.client.ServerProxy(url, transport=_Transport()).supervisor
+        with xmlrpc.client.ServerProxy(url, transport=_Transport()) as proxy:
+            yield proxy.supervisor
 
 
 class _Transport(xmlrpc.client.Transport):
