@@ -1,7 +1,7 @@
 """Recognitions (công nhận sản phẩm OCOP): the acts that provinces report, and the events of evaluation.
 
 A recognition is named by its product and a `recognition_ref` of the province's. Its dates are as well known
-as the province knows them; an absent field means: not known.
+as the province knows them; an absent field, or null, means: not known.
 """
 
 from __future__ import annotations

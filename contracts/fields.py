@@ -1,19 +1,19 @@
 """What a value may look like. Every check raises one of our reason codes, so that a clerk reads what to mend.
 
-The edge is strict. Readers inside pass `context=INSIDE`, and values that a newer writer added to a list of
-values then go through; `OneOf(..., open=True)`, for domain events, lets them through always.
+The edge is strict (`EDGE`). Readers inside pass over what a newer writer added: of submissions with
+`extra="ignore", context=INSIDE`, of events always (`EVENT`, `OneOf(..., open=True)`).
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from dateutil.relativedelta import relativedelta
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -166,7 +166,8 @@ class PartialDate(str):
         """The last day that it can mean."""
         if len(self) == 4:
             return date(int(self), 12, 31)
-        return self.lo() + relativedelta(day=31) if len(self) == 7 else self.lo()
+        first = self.lo()
+        return first.replace(day=monthrange(first.year, first.month)[1]) if len(self) == 7 else first
 
     @classmethod
     def read(cls, value: str) -> PartialDate:

@@ -1,7 +1,7 @@
 """Owners (chủ thể) and products (sản phẩm OCOP): what provinces submit, and the events of the registry.
 
 A registration holds backwards without limit; an update replaces the whole document from its `effective_on`.
-An absent field means: not known.
+An absent field, or null, means: not known.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import BaseModel
 
 from contracts import evaluation, marketplace, registry
-from contracts.fields import INSIDE
 from contracts.outcome import STATES, Outcome, outcome_type
 
 DECIDERS: Final = ("registry", "evaluation", "marketplace")
@@ -102,7 +101,7 @@ def decode_event(type: str, data: bytes) -> BaseModel:  # noqa: A002 (CloudEvent
 
     Raises KeyError for an unknown type, pydantic.ValidationError for bytes that are not of the type.
     """
-    return _MODELS[type].model_validate_json(data, extra="ignore", context=INSIDE)
+    return _MODELS[type].model_validate_json(data)
 
 
 def unknown_major(type: str) -> bool:  # noqa: A002 (CloudEvents calls it so)

@@ -13,7 +13,8 @@ from contracts.problems import problems_of
 from contracts.submission import MODELS
 from contracts.topics import decode_event
 
-EXAMPLES: Final = Path("contracts/examples")
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "contracts" / "examples"
 # Examples are of the year in which they were written; `time` is judged as if it were then.
 NOW: Final = datetime(2026, 9, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
@@ -71,6 +71,7 @@ def test_what_is_no_partial_date(text: str) -> None:
     assert caught.value.errors()[0]["type"] == "bad-date"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.dates(date(1900, 1, 1), date(2099, 12, 31)))
 def test_a_day_lies_within_each_of_its_partial_dates(day: date) -> None:
     year, month, exact = (PartialDate.read(day.isoformat()[:length]) for length in (4, 7, 10))

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
@@ -104,6 +104,7 @@ def test_houses_and_hamlets_are_no_place(place: str) -> None:
     assert code(text.units_only, place) == "house-address"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=250))
 def test_text_that_is_taken_is_nfc_visible_and_short(value: str) -> None:
     try:
