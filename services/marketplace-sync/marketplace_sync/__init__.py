@@ -1,0 +1,1 @@
+"""Marketplace sync: where products of the programme are sold online."""

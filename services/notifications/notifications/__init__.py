@@ -1,0 +1,1 @@
+"""Notifications: what provinces are told by mail."""
