@@ -48,12 +48,12 @@ lint: venv ## Style, types, and who may import whom
 	$(BIN)/lint-imports
 
 verify: venv ## Check that generated files and the lock are current
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock \
+		|| { echo "requirements.lock names an address: run make lock"; exit 1; }
 	@cp requirements.lock .venv/fresh.lock
 	@$(COMPILE) --output-file .venv/fresh.lock
 	@diff -u requirements.lock .venv/fresh.lock \
 		|| { echo "requirements.lock does not fit pyproject.toml: run make lock"; exit 1; }
-	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock \
-		|| { echo "requirements.lock names an address: run make lock"; exit 1; }
 	$(BIN)/python -m contracts.generate --check
 
 lock: venv ## Bring requirements.lock up to pyproject.toml; newer versions by rm requirements.lock first
