@@ -204,10 +204,10 @@ def offers(state: ListingState) -> list[Offer]:
     The day of delisting is outside; a platform's last day is inside.
     """
     document = max(state.documents, key=lambda d: d.origin.sequence)
-    lo, hi = _range(document.listed_on, document.origin.stated_on)
+    lo, hi = span(document.listed_on, document.origin.stated_on)
     ends_lo = ends_hi = date.max
     if state.delisted:
-        ends_lo, ends_hi = _range(state.delisted.delisted_on, state.delisted.origin.stated_on)
+        ends_lo, ends_hi = span(state.delisted.delisted_on, state.delisted.origin.stated_on)
     if document.platform in CLOSED_ON:
         closed = CLOSED_ON[document.platform] + ONE_DAY
         ends_lo, ends_hi = min(ends_lo, closed), min(ends_hi, closed)
@@ -218,14 +218,19 @@ def offers(state: ListingState) -> list[Offer]:
     ]
 
 
+def span(partial: PartialDate | None, stated_on: date) -> tuple[date, date]:
+    """The first and the last day, both included, that a date can mean which was stated on a day."""
+    return (partial.lo(), min(partial.hi(), stated_on)) if partial else (FIRST_DAY, stated_on)
+
+
 def _certificate(recognition: Recognition) -> Certificate:
-    lo, hi = _range(recognition.issued_on, recognition.origin.stated_on)
+    lo, hi = span(recognition.issued_on, recognition.origin.stated_on)
     until = recognition.valid_until
     ends_lo = (until.lo() if until else lo + TERM) + ONE_DAY
     ends_hi = (until.hi() if until else hi + TERM) + ONE_DAY
     if recognition.revoked:
         # The day of revocation is already invalid.
-        revoked_lo, revoked_hi = _range(recognition.revoked.revoked_on, recognition.revoked.origin.stated_on)
+        revoked_lo, revoked_hi = span(recognition.revoked.revoked_on, recognition.revoked.origin.stated_on)
         ends_lo, ends_hi = min(ends_lo, revoked_lo), min(ends_hi, revoked_hi)
     return Certificate(
         recognition.recognition_ref,
@@ -276,11 +281,6 @@ def _standing(ordered: Sequence[Certificate], days: tuple[date, date], supersede
         stars_certain=always and all(c.stars == shown.stars for c in able),
         group_certain=always and all(c.group == shown.group for c in able),
     )
-
-
-def _range(partial: PartialDate | None, stated_on: date) -> tuple[date, date]:
-    """The first and the last day that a date can mean which was stated on a day."""
-    return (partial.lo(), min(partial.hi(), stated_on)) if partial else (FIRST_DAY, stated_on)
 
 
 def _in_force(documents: Sequence[_Document]) -> Iterator[tuple[_Document, date, date]]:

@@ -1,0 +1,177 @@
+"""HTTP of the national database: figures, products, owners and events, for everybody to read."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from contracts.problems import Problem
+from national import details, events, figures, openapi, products, query, tables
+from national.answers import PlainJSON, csv_response, problem_response
+from national.counting import Question, filters_of
+from national.query import QueryRefused
+from servicekit import database
+from servicekit.database import Connection, Pool
+
+RETRY_AFTER_S: Final = 5
+WAIT_STEP_S: Final = 0.1
+
+
+class NotFound(Exception):  # noqa: N818  # an answer, not an accident
+    """There is no such thing."""
+
+
+class Busy(Exception):  # noqa: N818  # it passes by itself
+    """The database is away."""
+
+
+def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
+    """The application; `pool` is the HTTP role's, `today` says which day it is in Vietnam."""
+    app = FastAPI(
+        title="OCOP Interconnect: national database",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=PlainJSON,
+    )
+    openapi.mount(app)
+    _answer_errors(app)
+
+    @asynccontextmanager
+    async def snapshot() -> AsyncIterator[Connection]:
+        """All that one answer says is of one moment."""
+        try:
+            async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+        except Exception as error:
+            if database.is_outage(error):
+                raise Busy from error
+            raise
+
+    @app.get(
+        "/v1/figures/{indicator}",
+        openapi_extra=openapi.asks(query.FigureQuery),
+        responses=openapi.answers("The figure", openapi.FIGURE, csv=True),
+    )
+    async def figure(request: Request, indicator: str) -> Response:
+        """A figure: products, owners, recognitions or online. With .csv or .json behind it, in that form."""
+        name, _, form = indicator.partition(".")
+        if name not in query.DIMENSIONS or form not in ("", "json", "csv"):
+            raise NotFound
+        asked = query.read(query.FigureQuery, request.query_params)
+        query.suits(name, asked)
+        question = Question(name, asked.at or today(), asked.map, asked.by, filters_of(asked))
+        async with snapshot() as connection:
+            found = await figures.figure(connection, question)
+        return csv_response(name, *tables.of_figure(found)) if form == "csv" else PlainJSON(found)
+
+    @app.get("/v1/products.csv", include_in_schema=False)
+    @app.get("/v1/products.json", include_in_schema=False)
+    @app.get(
+        "/v1/products",
+        openapi_extra=openapi.asks(query.ProductQuery),
+        responses=openapi.answers("A page of products; `next` is the `after` of the following one", csv=True),
+    )
+    async def product_list(request: Request) -> Response:
+        """Products on a day, by name; at /v1/products.csv as a table, the next page named in the header Link."""
+        asked = query.read(query.ProductQuery, request.query_params)
+        query.suits(asked.indicator or "products", asked)
+        at = asked.at or today()
+        async with snapshot() as connection:
+            rows = await products.page(connection, asked, at)
+        following = products.cursor(rows[-1]) if len(rows) == asked.limit else None
+        if request.url.path.endswith(".csv"):
+            return csv_response("products", *tables.of_products(rows, at), _next_link(request, following))
+        return PlainJSON({"at": at, "products": [products.told(row) for row in rows], "next": following})
+
+    @app.get(
+        "/v1/products/{product_id}",
+        openapi_extra=openapi.asks(query.DayQuery),
+        responses=openapi.answers("The product"),
+    )
+    async def product(request: Request, product_id: str) -> Response:
+        """A product: certificates, documents, listings, what does not fit together, and the events behind them."""
+        asked, identifier = query.read(query.DayQuery, request.query_params), query.identifier(product_id)
+        async with snapshot() as connection:
+            return _found(await details.product(connection, identifier, asked.at or today()))
+
+    @app.get(
+        "/v1/owners/{owner_id}", openapi_extra=openapi.asks(query.DayQuery), responses=openapi.answers("The owner")
+    )
+    async def owner(request: Request, owner_id: str) -> Response:
+        """An owner: documents, the products that are its on the day, and its events."""
+        asked, identifier = query.read(query.DayQuery, request.query_params), query.identifier(owner_id)
+        async with snapshot() as connection:
+            return _found(await details.owner(connection, identifier, asked.at or today()))
+
+    @app.get(
+        "/v1/events/{event_id}", openapi_extra=openapi.asks(query.WaitQuery), responses=openapi.answers("The event")
+    )
+    async def event(request: Request, event_id: str) -> Response:
+        """An event with its data and the submission behind it. With `wait`, up to so many seconds for it to arrive."""
+        asked, identifier = query.read(query.WaitQuery, request.query_params), query.identifier(event_id)
+        until = time.monotonic() + asked.wait
+        while True:
+            async with snapshot() as connection:
+                found = await events.event(connection, identifier)
+            if found is not None or time.monotonic() >= until:
+                return _found(found)
+            await asyncio.sleep(WAIT_STEP_S)
+
+    @app.get(
+        "/v1/events",
+        openapi_extra=openapi.asks(query.EventsQuery),
+        responses=openapi.answers("A page of events; `next` is the `after` of the following one"),
+    )
+    async def event_list(request: Request) -> Response:
+        """Events of one subject, in the order of their receipt."""
+        asked = query.read(query.EventsQuery, request.query_params)
+        after = events.place_of(asked.after) if asked.after is not None else None
+        async with snapshot() as connection:
+            rows = await events.of_subjects(connection, [asked.subject], after, asked.limit)
+        following = events.cursor(rows[-1]) if len(rows) == asked.limit else None
+        return PlainJSON({"events": [events.told(row) for row in rows], "next": following})
+
+    return app
+
+
+def _found(answer: dict[str, Any] | None) -> Response:
+    if answer is None:
+        raise NotFound
+    return PlainJSON(answer)
+
+
+def _next_link(request: Request, following: str | None) -> dict[str, str]:
+    if following is None:
+        return {}
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "after"]
+    return {"Link": f'<{request.url.path}?{urlencode([*pairs, ("after", following)])}>; rel="next"'}
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(QueryRefused)
+    async def refused(request: Request, error: QueryRefused) -> Response:  # noqa: ARG001  # the framework's form
+        return problem_response(422, *error.problems)
+
+    @app.exception_handler(NotFound)
+    async def missing(request: Request, error: NotFound) -> Response:  # noqa: ARG001  # the framework's form
+        return problem_response(404, Problem("not-found", ""))
+
+    @app.exception_handler(Busy)
+    async def busy(request: Request, error: Busy) -> Response:  # noqa: ARG001  # the framework's form
+        return problem_response(503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
+
+    @app.exception_handler(404)
+    async def no_route(request: Request, error: HTTPException) -> Response:  # noqa: ARG001  # the framework's form
+        return problem_response(404, Problem("not-found", ""))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
+        return problem_response(500, Problem("handler-error", ""))  # the framework logs it and goes on

@@ -1,0 +1,76 @@
+"""Events behind the rows: what a service said, and which submission of which province stands behind it."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from contracts.problems import Problem
+from national.query import QueryRefused
+from servicekit.database import Connection
+
+_COLUMNS: Final = """id, topic, subject, sequence, type, time, recorded_at, tenant, namespace, canary, source, event_id,
+                     correlationid, causationid"""
+
+
+async def event(connection: Connection, event_id: UUID) -> dict[str, Any] | None:
+    """One event with its data, or None if it has not arrived."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS}, payload FROM event WHERE id = $1", event_id)  # noqa: S608  # constants
+    return {**told(row), "data": row["payload"]} if row else None
+
+
+async def of_subjects(
+    connection: Connection, subjects: Iterable[UUID], after: tuple[datetime, UUID] | None, limit: int
+) -> list[asyncpg.Record]:
+    """Events of these subjects, without data, in the order of their receipt, then of their ids."""
+    return await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM event
+            WHERE subject = ANY($1::uuid[]) AND ($2::timestamptz IS NULL OR (recorded_at, id) > ($2, $3::uuid))
+            ORDER BY recorded_at, id LIMIT $4""",  # noqa: S608  # constants
+        list(subjects),
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+def told(row: asyncpg.Record) -> dict[str, Any]:
+    """An event as it stands in an answer. `source` and `event_id` are the submission's; null: it had none."""
+    return {
+        "id": row["id"],
+        "type": row["type"],
+        "topic": row["topic"],
+        "subject": row["subject"],
+        "sequence": row["sequence"],
+        "time": row["time"],
+        "received_at": row["recorded_at"],
+        "tenant": row["tenant"],
+        "namespace": row["namespace"],
+        "source": row["source"],
+        "event_id": row["event_id"],
+        "submission_id": row["correlationid"],
+        "causation_id": row["causationid"],
+        "canary": row["canary"],
+        "url": f"/v1/events/{row['id']}",
+    }
+
+
+def cursor(row: asyncpg.Record) -> str:
+    """The `after` of the page that begins behind this row."""
+    return base64.urlsafe_b64encode(f"{row['recorded_at'].isoformat()}|{row['id']}".encode()).decode().rstrip("=")
+
+
+def place_of(after: str) -> tuple[datetime, UUID]:
+    """Where the page begins. Raises QueryRefused for what no page has given."""
+    try:
+        moment, _, event_id = base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)).decode().partition("|")
+        place = datetime.fromisoformat(moment), UUID(event_id)
+        if place[0].tzinfo is None:
+            raise ValueError("no zone")
+    except (ValueError, binascii.Error):
+        raise QueryRefused(Problem("bad-value", "/after", {"allowed": "next"})) from None
+    return place

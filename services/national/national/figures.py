@@ -1,0 +1,133 @@
+"""Figures (số liệu): how many on a day, in which cells, and what of it is uncertain."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import asyncpg
+
+from contracts import provinces
+from national.counting import MERGED, ORDER, Arguments, Question, counted, things_repeat
+from national.domain import MERGED_KINDS
+from servicekit.database import Connection
+
+NAMESPACES: Final = [f"{catalogue}-{code}" for catalogue in ("2004", "2025") for code in provinces.codes(catalogue)]
+
+
+async def figure(connection: Connection, question: Question) -> dict[str, Any]:
+    """The answer to a question, counts taken from one snapshot if the connection's transaction has one.
+
+    Totals are counted, never summed up: an owner may have products in several cells. A cell's `products` leads to
+    what was counted in it. `not_attributable`: what the map cannot place, by the provinces that it can be in; of a
+    province asked for, also what is perhaps in it. `share` is given for what is sold online: of all products.
+    """
+    rows = await _tallies(connection, question)
+    total = next(row for row in rows if row["part"] == "total")
+    share = None
+    if question.indicator == "online":
+        whole = next(row for row in await _tallies(connection, _all_products(question)) if row["part"] == "total")
+        share = {"numerator": total["count"], "denominator": whole["count"]}
+    return {
+        "indicator": question.indicator,
+        "at": question.at,
+        "map": question.map,
+        "filters": {name: list(values) for name, values in question.filters.items()},
+        "by": list(question.by),
+        "count": total["count"],
+        "of_which_uncertain": total["uncertain"],
+        "share": share,
+        "incomplete": await incomplete(connection),
+        "cells": _cells(question, rows),
+        "not_attributable": [
+            {"candidates": row["candidates"], "count": row["count"], "of_which_uncertain": row["uncertain"]}
+            for row in sorted(
+                (row for row in rows if row["part"] == "not attributable"), key=lambda row: row["candidates"]
+            )
+        ],
+        "reported_up_to": await reported_up_to(connection),
+    }
+
+
+def link(question: Question, cell: Mapping[str, str]) -> str:
+    """The products behind a cell, or behind the whole figure for a cell without values."""
+    chosen = dict(question.filters)
+    for dimension, value in cell.items():
+        if dimension == "province" and "province" not in chosen:
+            chosen["province"] = (f"{question.map}-{value}",)
+        elif dimension == "province":  # may be of the other catalogue, and stays beside the cell's own
+            chosen["map_province"] = (value,)
+        elif dimension == "owner_kind_merged" and value == MERGED:
+            kinds = chosen.get("owner_kind", MERGED_KINDS)
+            chosen["owner_kind"] = tuple(kind for kind in kinds if kind in MERGED_KINDS)
+        else:
+            chosen[dimension.removesuffix("_merged")] = (value,)
+    pairs = [("indicator", question.indicator), ("at", question.at.isoformat()), ("map", question.map)]
+    return "/v1/products?" + urlencode([*pairs, *((name, value) for name, found in chosen.items() for value in found)])
+
+
+async def incomplete(connection: Connection) -> bool:
+    """Whether something was said that could not be read so far, so that any figure may lack it."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM held)"))
+
+
+async def reported_up_to(connection: Connection) -> dict[str, date]:
+    """Per namespace, the latest local date of what was applied."""
+    rows = await connection.fetch(
+        """SELECT n.namespace, e.stated_on
+           FROM unnest($1::text[]) AS n(namespace)
+           CROSS JOIN LATERAL (SELECT stated_on FROM event WHERE namespace = n.namespace AND NOT canary
+                               ORDER BY stated_on DESC LIMIT 1) e
+           ORDER BY n.namespace""",
+        NAMESPACES,
+    )
+    return {row["namespace"]: row["stated_on"] for row in rows}
+
+
+async def _tallies(connection: Connection, question: Question) -> Sequence[asyncpg.Record]:
+    arguments = Arguments()
+    rows = counted(question, arguments)
+    names = [f'"{dimension}"' for dimension in question.by]
+    by, nulls = ", ".join(names), "".join(f", NULL AS {name}" for name in names)
+    parts = [f"SELECT 'total' AS part{nulls}, NULL::text[] AS candidates, {_tally(question, 'inside')}"]
+    if question.by:
+        placed = " AND ".join(["inside", *(f"{name} IS NOT NULL" for name in names)])
+        parts.append(f"SELECT 'cell', {by}, NULL, {_tally(question, placed, by)} GROUP BY {by}")
+    parts.append(
+        f"SELECT 'not attributable'{nulls}, candidates, "
+        f"{_tally(question, 'cardinality(candidates) > 0', 'candidates')} GROUP BY candidates"
+    )
+    return await connection.fetch(
+        f"WITH counted AS MATERIALIZED ({rows}) {' UNION ALL '.join(parts)}",
+        *arguments.values,
+    )
+
+
+def _tally(question: Question, condition: str, by: str = "") -> str:
+    """Count and uncertain, from the rows that meet a condition; a thing is certain if one of its rows is."""
+    columns = "count(*) AS count, count(*) FILTER (WHERE NOT certain) AS uncertain"
+    if not things_repeat(question):
+        return f"{columns} FROM counted WHERE {condition}"
+    grouped = f"key, {by}" if by else "key"
+    return f"""{columns} FROM (SELECT {grouped}, bool_or(certain) AS certain FROM counted
+                               WHERE {condition} GROUP BY {grouped}) things"""  # noqa: S608  # dimensions' names
+
+
+def _all_products(question: Question) -> Question:
+    rest = {name: values for name, values in question.filters.items() if name != "platform"}
+    return Question("products", question.at, question.map, (), rest)
+
+
+def _cells(question: Question, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    cells = []
+    for row in rows:
+        if row["part"] == "cell":
+            values = {dimension: row[dimension] for dimension in question.by}
+            tally = {"count": row["count"], "of_which_uncertain": row["uncertain"]}
+            cells.append({**values, **tally, "products": link(question, values)})
+    return sorted(cells, key=lambda cell: [_place(dimension, cell[dimension]) for dimension in question.by])
+
+
+def _place(dimension: str, value: str) -> tuple[int, str]:
+    order = ORDER.get(dimension, ())
+    return (order.index(value) if value in order else len(order), value)

@@ -1,0 +1,189 @@
+"""Domain events for the national database, as the services that decide would say them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid5
+
+from national.projections import PROJECTIONS
+from pydantic import BaseModel
+from registry import domain as registry
+
+from contracts import envelope as wire
+from contracts.decision import Decision, NewEvent, Rejected, Submission, Waits
+from contracts.envelope import Envelope, dataschema, to_headers
+from contracts.evaluation import Recognition, RecognitionState, Revocation
+from contracts.marketplace import Delisting, ListingDocument, ListingState
+from contracts.names import NAMES, Key, aggregate_id, event_id
+from contracts.submission import SUBMISSIONS, decode_submission
+from contracts.topics import domain_topic
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.message import Kept, Message, decode
+from servicekit.projector import Projectors
+from tests.history.lookup import States
+
+RECEIVED = datetime(2026, 8, 6, 1, 0, tzinfo=UTC)
+_offsets = count()
+
+
+def message(
+    service: str,
+    aggregate: str,
+    happening: str,
+    subject: UUID,
+    sequence: int,
+    data: BaseModel,
+    *,
+    tenant: str = "2025-68",
+    time: datetime = RECEIVED,
+    recorded_at: datetime | None = None,
+    submission_id: UUID | None = None,
+    canary: bool = False,
+) -> Message:
+    """One domain event, as it lies on its topic."""
+    submission_id = submission_id or uuid5(NAMES, f"{aggregate}/{subject}/{sequence}")
+    type_ = f"vn.ocop.{service}.{aggregate}.{happening}.v1"
+    envelope = Envelope(
+        id=str(event_id(submission_id, service, 0)),
+        source=f"/services/{service}",
+        type=type_,
+        subject=str(subject),
+        time=time,
+        dataschema=dataschema(type_),
+        tenant=tenant,
+        correlationid=str(submission_id),
+        causationid=str(submission_id),
+        recordedtime=recorded_at or RECEIVED,
+        subjectsequence=sequence,
+        canary=canary,
+    )
+    headers = tuple((name, value.encode()) for name, value in to_headers(envelope).items())
+    return decode(Kept(domain_topic(service, aggregate), 0, next(_offsets), headers, wire.encode(data)))
+
+
+def decide_recognition(state: RecognitionState | None, submission: Submission, known: Any) -> Decision:  # noqa: ARG001  # a decider's form
+    data: Any = submission.data
+    happening = submission.type.split(".")[4]
+    fields = data.model_dump(exclude={"product"})
+    acts = {each.recognition_ref: each for each in state.recognitions} if state else {}
+    before = acts.get(data.recognition_ref)
+    if happening == "revoked" and before:
+        revoked = Revocation(revoked_on=data.revoked_on, cause=data.cause, origin=submission.origin())
+        acts[data.recognition_ref] = before.model_copy(update={"revoked": revoked})
+    elif before:
+        kept = {"occasion": before.occasion, "previous_ref": before.previous_ref, "revoked": before.revoked}
+        fields |= kept | {"void": bool(data.void), "basis": "attested", "origin": submission.origin()}
+        acts[data.recognition_ref] = Recognition(**fields)
+    else:
+        occasion = {} if happening == "recognised" else {"occasion": happening}
+        acts[data.recognition_ref] = Recognition(**fields | occasion, basis="attested", origin=submission.origin())
+    made = RecognitionState(product=Key.of("product", data.product), recognitions=tuple(acts.values()))
+    return Decision(made, (NewEvent(f"vn.ocop.evaluation.recognition.{happening}.v1", made),))
+
+
+def decide_listing(state: ListingState | None, submission: Submission, known: Any) -> Decision:  # noqa: ARG001  # a decider's form
+    data: Any = submission.data
+    if state:
+        end = Delisting(delisted_on=data.delisted_on, origin=submission.origin())
+        made = state.model_copy(update={"delisted": end})
+        return Decision(made, (NewEvent("vn.ocop.marketplace.listing.delisted.v1", made),))
+    fields = data.model_dump(exclude={"listing", "product"})
+    document = ListingDocument(**fields, product=Key.of("product", data.product), origin=submission.origin())
+    made = ListingState(**Key.of("listing", data.listing).model_dump(), documents=(document,))
+    return Decision(made, (NewEvent("vn.ocop.marketplace.listing.listed.v1", made),))
+
+
+DECIDE: dict[str, Any] = {
+    "owner": registry.decide_owner,
+    "product": registry.decide_product,
+    "recognition": decide_recognition,
+    "listing": decide_listing,
+}
+
+
+@dataclass
+class Services:
+    """The deciding services, without anything between them: every submission is decided as it comes."""
+
+    states: dict[tuple[str, UUID], Any] = field(default_factory=dict)
+    sequences: dict[tuple[str, UUID], int] = field(default_factory=dict)
+    known: dict[UUID, str] = field(default_factory=dict)
+    received_at: datetime = RECEIVED
+
+    def submit(self, event: dict[str, Any]) -> Message:
+        """What is said of a submission, which must be one that is applied."""
+        kind = SUBMISSIONS[event["type"]]
+        data = decode_submission(event["type"], wire.canonical(event["data"]))
+        subject = aggregate_id(*kind.subject(data))
+        key = (kind.aggregate, subject)
+        tenant = event["source"].split("/")[2]
+        self.received_at += timedelta(microseconds=1)
+        self.sequences[key] = self.sequences.get(key, 0) + 1
+        submission = Submission(
+            submission_id=uuid5(NAMES, f"{event['source']}#{event['id']}"),
+            source=event["source"],
+            event_id=event["id"],
+            type=event["type"],
+            subject=subject,
+            tenant=tenant,
+            time=datetime.fromisoformat(event["time"]),
+            recorded_at=self.received_at,
+            sequence=self.sequences[key],
+            data=data,
+        )
+        decision: Decision | Rejected | Waits = DECIDE[kind.aggregate](self.states.get(key), submission, self.known)
+        assert isinstance(decision, Decision), decision
+        self.states[key] = decision.state
+        self.known[subject] = tenant
+        [said] = decision.events
+        return message(
+            kind.service,
+            kind.aggregate,
+            said.type.split(".")[4],
+            subject,
+            submission.sequence,
+            said.data,
+            tenant=tenant,
+            time=submission.time,
+            recorded_at=submission.recorded_at,
+            submission_id=submission.submission_id,
+        )
+
+
+def said_of(events: Iterable[dict[str, Any]]) -> list[Message]:
+    """What the services say of these submissions, in their order."""
+    services = Services()
+    return [services.submit(event) for event in events]
+
+
+def at_once(states: States) -> list[Message]:
+    """One event per subject that says its whole state."""
+    return [
+        *(message("registry", "owner", "registered", id_, 1, state) for id_, state in states.owners.items()),
+        *(message("registry", "product", "registered", id_, 1, state) for id_, state in states.products.items()),
+        *(
+            message("evaluation", "recognition", "recognised", id_, 1, state)
+            for id_, state in states.recognitions.items()
+        ),
+        *(message("marketplace", "listing", "listed", id_, 1, state) for id_, state in states.listings.items()),
+    ]
+
+
+async def read(pool: Pool, messages: Sequence[Message], at_a_time: int = 500) -> None:
+    """As the service reads its topics: so many records in one transaction."""
+    projectors = Projectors(PROJECTIONS)
+    for start in range(0, len(messages), at_a_time):
+        async with pool.acquire() as connection, connection.transaction():
+            await projectors.handle(connection, messages[start : start + at_a_time])
+
+
+async def fill(app_url: str, messages: Sequence[Message]) -> None:
+    """The same, with a pool of its own."""
+    pool = await database.open_pool(app_url)
+    try:
+        await read(pool, messages)
+    finally:
+        await pool.close()
