@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 STATEMENT_TIMEOUT_S = 30
-IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+IDLE_IN_TRANSACTION_TIMEOUT_S = 10  # a process that was stopped in the middle must let its locks go
 
 if TYPE_CHECKING:  # generic in the stubs only
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
@@ -19,7 +19,6 @@ else:
 _OUTAGE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # asyncpg#1069: raised instead of a connection error when the server dies
     asyncpg.OperatorInterventionError,  # 57…: shutdown, crash recovery, statement cancelled
     asyncpg.InsufficientResourcesError,  # 53…: disk full, too many connections
     asyncpg.SerializationError,
@@ -36,15 +35,25 @@ def is_outage(error: BaseException) -> bool:
 
     Everything else is the fault of the event or of our code, and trying the same batch again is no use.
     """
+    if isinstance(error, asyncpg.InternalClientError):
+        return "cannot switch to state" in str(error)  # asyncpg#1069: what a dying server sometimes looks like
     return isinstance(error, _OUTAGE)
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    await connection.set_type_codec("jsonb", encoder=_to_json, decoder=json.loads, schema="pg_catalog")
+    # Binary, because COPY speaks nothing else; jsonb's binary form is a version byte before the text.
+    await connection.set_type_codec(
+        "jsonb", encoder=_to_jsonb, decoder=_from_jsonb, schema="pg_catalog", format="binary"
+    )
 
 
-def _to_json(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _to_jsonb(value: Any) -> bytes:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return b"\x01" + text.encode()
+
+
+def _from_jsonb(value: bytes) -> Any:
+    return json.loads(value[1:])
 
 
 async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
@@ -68,8 +77,12 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
     )
 
 
-async def connect(url: str, *, name: str = "ocop") -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection of its own, for what must notice that it was lost: locks that last, migrations."""
-    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
+async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection of its own, for what must notice that it was lost: locks that last, migrations.
+
+    With `idle_s` the server ends it after so many seconds without a query, and with it the locks that it holds.
+    """
+    settings = {"application_name": name, "timezone": "UTC", "idle_session_timeout": f"{idle_s}s"}
+    connection = await asyncpg.connect(url, timeout=10, server_settings=settings)
     await _prepare(connection)
     return connection

@@ -57,12 +57,13 @@ class Arrival:
 
 
 class Deciders:
-    """All deciders of a service, behind its submission topic."""
+    """All deciders of a service, behind its submission topic; named in the order in which they refer to each other."""
 
     def __init__(self, service: str, deciders: Sequence[Decider]) -> None:
         self.service = service
         self.topics: tuple[str, ...] = (submission_topic(service),)
         self._deciders = {decider.aggregate: decider for decider in deciders}
+        self._order = {aggregate: place for place, aggregate in enumerate(self._deciders)}
 
     # ---------------------------------------------------------------- what the runner calls
 
@@ -110,6 +111,9 @@ class Deciders:
 
     # ---------------------------------------------------------------- one transaction's work
 
+    def _turn(self, arrival: Arrival) -> int:
+        return self._order[arrival.key[0]] if arrival.key else len(self._order)
+
     def _arrival(self, message: Message) -> Arrival:
         source, event_id = message.named("source"), message.named("id")
         event = (source, event_id) if source and event_id else None
@@ -154,7 +158,8 @@ class Deciders:
         )
         for key, rows in drained.items():
             self._drain(batch, key, rows)
-        for arrival in arrivals:
+        # What others refer to comes first, so that nothing waits for its neighbour; per subject the order stays.
+        for arrival in sorted(arrivals, key=self._turn):
             await self._take(batch, arrival, error)
         await batch.write()
 

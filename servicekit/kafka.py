@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024  # aiokafka's 1 MiB cuts batches short
 MAX_REQUEST_BYTES = 1024 * 1024
@@ -14,8 +15,13 @@ BATCH_TIMEOUT_MS = 50
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
 
 
+async def _whole(records: tuple[ConsumerRecord[bytes, bytes], ...]) -> KafkaMessage:
+    """The poll as it is. FastStream's own parser decodes every header, and one that is no UTF-8 loses the batch."""
+    return KafkaMessage(records, body=b"", consumer=FAKE_CONSUMER)
+
+
 async def _raw(message: Any) -> Any:
-    """Keeps the framework from parsing: a record that does not decode must not spoil its batch."""
+    """Keeps the framework from decoding: a record that does not decode must not spoil its batch."""
     return message.body
 
 
@@ -43,7 +49,7 @@ class Subscription:
         self._broker = KafkaBroker(
             bootstrap,
             client_id=group,
-            logger=logging.getLogger("faststream"),
+            logger=logging.getLogger("servicekit.faststream"),  # its own prints in a form of its own
             allow_auto_create_topics=False,
             consumer_only=True,  # the relay has the producer
             graceful_timeout=15.0,
@@ -62,6 +68,7 @@ class Subscription:
             heartbeat_interval_ms=session_timeout_ms // 4,
             max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
             listener=listener,
+            parser=_whole,
             decoder=_raw,
         )
 

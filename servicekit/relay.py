@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 POLL_S = 0.05
 RETRY_S = 1.0
+LEADER_IDLE_S = SEND_TIMEOUT_S + 5  # a leader that is stopped, not dead, loses the lock too
 _LOCK = 0x0C0B_0002
 
 Row = asyncpg.Record
@@ -65,7 +66,7 @@ class Relay:
             await self._drop_producer()
 
     async def _lead(self) -> None:
-        connection = await database.connect(self._database_url, name=f"{self._service}-relay")
+        connection = await database.connect(self._database_url, name=f"{self._service}-relay", idle_s=LEADER_IDLE_S)
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 await asyncio.sleep(RETRY_S)

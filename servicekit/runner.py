@@ -77,6 +77,7 @@ class Runner(ConsumerRebalanceListener):
         self._committed = committed
         self._stands: dict[TopicPartition, int] = {}  # where the reading of each partition stands
         self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
+        self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
         self._subscription = Subscription(
@@ -157,11 +158,28 @@ class Runner(ConsumerRebalanceListener):
     # ---------------------------------------------------------------- a poll
 
     def _polled(self, partitions: Iterable[TopicPartition]) -> None:
-        """Remembers where reading stood when these records were taken; a rebalance may move it meanwhile."""
+        """Remembers where reading stood when these records were taken; a rebalance may move it meanwhile.
+
+        A poll that never came to `poll` (the framework between failed on it) is read again: going on behind it
+        would skip its records.
+        """
+        for partition in self._in_hand:
+            log.error("poll lost on its way, reading it again", partition=str(partition))
+            self._stands.pop(partition, None)
         self._began = {partition: self._stands.get(partition) for partition in partitions}
+        self._in_hand = set(self._began)
 
     async def poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Takes one poll to its commit. Never raises: what cannot be done now is put back and read again."""
+        try:
+            await self._poll(records)
+        except Exception:
+            log.exception("poll put back")
+            for partition in {TopicPartition(record.topic, record.partition) for record in records}:
+                self._put_back(partition)
+        self._in_hand.clear()
+
+    async def _poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         started = time.monotonic()
         self._health.heard()
         backoff = _Backoff()

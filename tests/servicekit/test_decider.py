@@ -1,0 +1,327 @@
+"""What a deciding service does with arrivals: order, holding, waking, repeats. On PostgreSQL, without Kafka."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from registry.__main__ import DECIDERS
+
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.decider import Deciders
+from servicekit.message import Message
+from tests.engines import Databases
+from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
+
+DEADLINE_S = 10
+
+
+@pytest.fixture
+async def pool(databases: Databases) -> AsyncIterator[Pool]:
+    made = await databases.make("registry")
+    pool = await database.open_pool(made.app)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def province() -> Province:
+    return Province()
+
+
+@pytest.fixture
+def registry() -> Deciders:
+    return Deciders("registry", DECIDERS)
+
+
+async def handle(pool: Pool, deciders: Deciders, *messages: Message) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await deciders.handle(connection, messages)
+
+
+async def drain(pool: Pool, deciders: Deciders) -> int:
+    async with pool.acquire() as connection, connection.transaction():
+        keys = await deciders.ready(connection, 500)
+        await deciders.drain(connection, keys)
+        return len(keys)
+
+
+async def said(pool: Pool) -> list[tuple[str, str, str | None]]:
+    """Outcomes so far, in order: (event id, state, code)."""
+    rows = await pool.fetch("SELECT payload FROM outbox WHERE topic = 'ocop.registry.outcome' ORDER BY id")
+    outcomes = [json.loads(row["payload"]) for row in rows]
+    return [(outcome["event_id"], outcome["state"], outcome.get("code")) for outcome in outcomes]
+
+
+async def log(pool: Pool) -> list[tuple[str, int]]:
+    rows = await pool.fetch("SELECT type, sequence FROM event ORDER BY recorded_at, aggregate, sequence")
+    return [(row["type"].removeprefix("vn.ocop.registry."), row["sequence"]) for row in rows]
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_applied_once_however_often_it_comes(pool: Pool, province: Province, registry: Deciders) -> None:
+    sent = province.send(owner(id_="o"))
+    await handle(pool, registry, sent.message(), sent.message())
+    await handle(pool, registry, sent.message())
+    assert await log(pool) == [("owner.registered.v1", 1)]
+    assert await said(pool) == [("o", "applied", None)] * 3
+
+
+async def test_a_repeat_is_answered_to_the_submission_id_that_asks(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    value = owner(id_="o")
+    first, again = uuid4(), uuid4()
+    await handle(pool, registry, province.send(value, submission_id=first).message())
+    await handle(pool, registry, province.send(value, submission_id=again).message())
+    rows = await pool.fetch("SELECT key, payload FROM outbox WHERE topic = 'ocop.registry.outcome' ORDER BY id")
+    assert [UUID(row["key"]) for row in rows] == [first, again]
+    assert [UUID(json.loads(row["payload"])["submission_id"]) for row in rows] == [first, again]
+
+
+async def test_same_id_with_other_content_is_refused_and_the_first_stands(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    await handle(pool, registry, province.message(owner(id_="o")))
+    await handle(pool, registry, province.message(owner(id_="o", business_name="Hợp tác xã khác")))
+    assert await said(pool) == [("o", "applied", None), ("o", "rejected", "conflict")]
+    assert await pool.fetchval("SELECT state FROM inbox") == "applied"
+    assert await log(pool) == [("owner.registered.v1", 1)]
+
+
+async def test_a_product_waits_for_its_owner_and_is_woken(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, province.message(product(id_="p")))
+    assert await said(pool) == [("p", "waiting", "unknown-owner")]
+    await handle(pool, registry, province.message(owner(id_="o")))
+    assert await drain(pool, registry) == 1
+    assert (await said(pool))[1:] == [("o", "applied", None), ("p", "applied", None)]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_in_one_poll_nothing_waits_for_its_neighbour(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, province.message(product(id_="p")), province.message(owner(id_="o")))
+    assert await said(pool) == [("o", "applied", None), ("p", "applied", None)]
+
+
+async def test_what_stands_behind_a_waiting_one_keeps_its_order(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    await handle(
+        pool,
+        registry,
+        province.message(product(id_="p1")),
+        province.message(product_updated(id_="p2", on="2025-10-01")),
+        province.message(product_updated(id_="p3", on="2025-11-01")),
+        province.message(product("SP-2", of="CT-2", id_="other")),
+    )
+    assert await said(pool) == [
+        ("p1", "waiting", "unknown-owner"),
+        ("p2", "waiting", "behind-earlier"),
+        ("p3", "waiting", "behind-earlier"),
+        ("other", "waiting", "unknown-owner"),
+    ]
+    await handle(pool, registry, province.message(owner(id_="o")))
+    await drain(pool, registry)
+    assert (await said(pool))[4:] == [(id_, "applied", None) for id_ in ("o", "p1", "p2", "p3")]
+    state = json.loads(await pool.fetchval("SELECT data::text FROM product"))
+    assert [document.get("from") for document in state["documents"]] == [None, "2025-10-01", "2025-11-01"]
+
+
+async def test_a_poll_drains_the_ready_head_of_its_own_subject_first(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    await handle(pool, registry, province.message(product(id_="p1")))
+    await handle(pool, registry, province.message(owner(id_="o")))  # marks p1 ready, drains nothing
+    await handle(pool, registry, province.message(product_updated(id_="p2")))
+    assert (await said(pool))[1:] == [("o", "applied", None), ("p1", "applied", None), ("p2", "applied", None)]
+
+
+async def test_lost_wake_up_is_found_by_the_sweep(pool: Pool, province: Province, registry: Deciders) -> None:
+    """Neither transaction sees the other's row: the one that waits, and the one that makes known."""
+    async with pool.acquire() as waits, pool.acquire() as makes:
+        waiting, making = waits.transaction(), makes.transaction()
+        await waiting.start()
+        await making.start()
+        await registry.handle(waits, [province.message(product(id_="p"))])
+        await registry.handle(makes, [province.message(owner(id_="o"))])
+        await making.commit()
+        await waiting.commit()
+    assert await drain(pool, registry) == 0, "the wake-up was not lost, so this test shows nothing"
+    async with pool.acquire() as connection:
+        assert await registry.sweep(connection) == 1
+    await drain(pool, registry)
+    assert (await said(pool))[-1] == ("p", "applied", None)
+
+
+async def test_held_is_read_after_the_lock(pool: Pool, province: Province, registry: Deciders) -> None:
+    """A second replica that waits for the subject must see what the first one put aside meanwhile."""
+    async with pool.acquire() as first:
+        transaction = first.transaction()
+        await transaction.start()
+        await registry.handle(first, [province.message(product(id_="p1"))])
+        second = asyncio.create_task(handle(pool, registry, province.message(product_updated(id_="p2"))))
+
+        async def second_is_blocked() -> bool:
+            return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+        await until(second_is_blocked)
+        await transaction.commit()
+    await second
+    assert await said(pool) == [("p1", "waiting", "unknown-owner"), ("p2", "waiting", "behind-earlier")]
+
+
+async def test_withdrawal_of_the_head_lets_the_next_one_go(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(
+        pool, registry, province.message(product(id_="p1")), province.message(product("SP-1", of="CT-2", id_="p2"))
+    )
+    await handle(pool, registry, province.message(owner("CT-2", id_="o2")))
+    assert await drain(pool, registry) == 0
+    await handle(pool, registry, province.message(withdrawal("p1", id_="w")))
+    await drain(pool, registry)
+    assert (await said(pool))[-3:] == [("p1", "withdrawn", None), ("w", "applied", None), ("p2", "applied", None)]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_withdrawal_in_the_same_poll_as_its_target(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, province.message(product(id_="p")), province.message(withdrawal("p", id_="w")))
+    assert await said(pool) == [
+        ("p", "waiting", "unknown-owner"),
+        ("p", "withdrawn", None),
+        ("w", "applied", None),
+    ]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_what_was_decided_cannot_be_withdrawn(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, province.message(owner(id_="o")))
+    await handle(pool, registry, province.message(withdrawal("o", id_="w")))
+    assert await said(pool) == [("o", "applied", None), ("w", "rejected", "not-held")]
+    assert await log(pool) == [("owner.registered.v1", 1)]
+
+
+async def test_undecodable_bytes_are_held_and_their_sender_told(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    sent = province.send(owner(id_="o"))
+    await handle(pool, registry, sent.message(payload=b"\xff{"), province.message(owner("CT-2", id_="neighbour")))
+    assert await said(pool) == [("o", "failed", "undecodable"), ("neighbour", "applied", None)]
+    assert await pool.fetchval("SELECT state FROM inbox WHERE event_id = 'o'") == "failed"
+    assert await pool.fetchval("SELECT payload FROM held") == b"\xff{"
+
+
+async def test_a_good_copy_takes_the_place_of_one_that_did_not_decode(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    bad = province.send(owner(id_="o1"))
+    await handle(pool, registry, bad.message(payload=b"{"), province.message(owner_updated(id_="o2")))
+    await handle(pool, registry, bad.message())
+    await drain(pool, registry)
+    assert [entry for entry in await said(pool) if entry[1] == "applied"] == [
+        ("o1", "applied", None),
+        ("o2", "applied", None),
+    ]
+    assert await log(pool) == [("owner.registered.v1", 1), ("owner.updated.v1", 2)]
+
+
+async def test_bytes_that_name_nothing_are_kept_once_and_stand_in_nobodys_way(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    sent = province.send(owner(id_="o"))
+    nameless = {"ce_id": "", "ce_source": ""}
+    await handle(pool, registry, sent.message(payload=b"?", **nameless))
+    await handle(pool, registry, sent.message(payload=b"?", **nameless), sent.message())
+    assert await said(pool) == [("o", "applied", None)]
+    assert await pool.fetchval("SELECT count(*) FROM held WHERE queue IS NULL") == 1
+
+
+async def test_a_failed_one_holds_back_its_own_subject_only(pool: Pool, province: Province, registry: Deciders) -> None:
+    bad = province.send(owner(id_="o1")).message()
+    async with pool.acquire() as connection, connection.transaction():
+        await registry.fail(connection, bad, {"class": "KeyError", "text": "a bug"})
+    await handle(pool, registry, province.message(owner_updated(id_="o2")), province.message(owner("CT-2", id_="o3")))
+    assert await said(pool) == [
+        ("o1", "failed", "handler-error"),
+        ("o2", "waiting", "behind-earlier"),
+        ("o3", "applied", None),
+    ]
+    await pool.execute("UPDATE held SET ready = true WHERE event_id = 'o1'")  # as `ocop dlq retry` does
+    await drain(pool, registry)
+    assert (await said(pool))[3:] == [("o1", "applied", None), ("o2", "applied", None)]
+
+
+async def test_recorded_times_never_step_back(pool: Pool, registry: Deciders) -> None:
+    late, early = Province(), Province(received_at=Province().received_at.replace(year=2025, month=12))
+    late_owner = owner(id_="o1")
+    await handle(pool, registry, late.message(late_owner))
+    value = owner_updated(id_="o2", on="2025-09-01") | {"time": "2025-10-05T00:00:00+07:00"}
+    await handle(pool, registry, early.message(value))
+    rows = await pool.fetch("SELECT recorded_at FROM event ORDER BY sequence")
+    assert rows[1]["recorded_at"] > rows[0]["recorded_at"]
+    assert rows[0]["recorded_at"] == late.received_at
+
+
+async def test_ten_thousand_wait_for_one_owner(pool: Pool, province: Province, registry: Deciders) -> None:
+    for start in range(0, 10_000, 500):
+        await handle(
+            pool, registry, *(province.message(product(f"SP-{n}", id_=f"p{n}")) for n in range(start, start + 500))
+        )
+    await handle(pool, registry, province.message(owner(id_="o")))
+    rounds = 0
+    while await drain(pool, registry):
+        rounds += 1
+    assert rounds == 20, "at most 500 at a time"
+    assert await pool.fetchval("SELECT count(*) FROM product") == 10_000
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_a_long_queue_is_drained_in_parts(pool: Pool, province: Province, registry: Deciders) -> None:
+    updates = [product_updated(id_=f"u{n:04}", on="2025-09-01") for n in range(1200)]
+    await handle(pool, registry, province.message(product(id_="p")))
+    for start in range(0, len(updates), 400):
+        await handle(pool, registry, *(province.message(update) for update in updates[start : start + 400]))
+    await handle(pool, registry, province.message(owner(id_="o")))
+    rounds = 0
+    while await drain(pool, registry):
+        rounds += 1
+    assert rounds == 3
+    applied = [id_ for id_, state, _ in await said(pool) if state == "applied"]
+    assert applied == ["o", "p", *(update["id"] for update in updates)]
+
+
+async def test_two_replicas_drain_beside_each_other(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, *(province.message(product(f"SP-{n}", id_=f"p{n}")) for n in range(200)))
+    await handle(pool, registry, province.message(owner(id_="o")))
+    async with pool.acquire() as first, first.transaction():
+        locked = await registry.ready(first, 100)
+        assert len(locked) == 100
+        assert await drain(pool, registry) == 100, "rows that another holds are skipped, not waited for"
+        await registry.drain(first, locked)
+    assert await pool.fetchval("SELECT count(*) FROM product") == 200
+
+
+async def test_the_same_id_under_two_subjects_at_once_is_decided_once(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    async with pool.acquire() as first:
+        transaction = first.transaction()
+        await transaction.start()
+        await registry.handle(first, [province.message(owner("CT-1", id_="same"))])
+        second = asyncio.create_task(handle(pool, registry, province.message(owner("CT-2", id_="same"))))
+
+        async def second_is_blocked() -> bool:
+            return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+        await until(second_is_blocked)
+        await transaction.commit()
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await second
+    assert await pool.fetchval("SELECT count(*) FROM owner") == 1

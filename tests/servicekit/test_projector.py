@@ -1,0 +1,218 @@
+"""What a reader of numbered events does: each once, in order, whatever comes twice, late or spoilt."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from contracts.envelope import Envelope, dataschema, encode, to_headers
+from contracts.fields import Origin
+from contracts.registry import OwnerDocument, OwnerState
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.message import Kept, Message, decode
+from servicekit.projector import Event, Projection, Projectors, Table
+from tests.engines import Databases
+from tests.submissions import NOW, TENANT
+
+TOPIC = "ocop.registry.owner"
+SUBJECT = UUID(int=7)
+_offsets = count()
+
+STATE = Table("test_owner", ("subject", "sequence", "name"))
+EVENTS = Table("test_event", ("id", "subject", "sequence"), per="event")
+
+
+def rows(event: Event) -> dict[str, list[tuple[Any, ...]]]:
+    assert isinstance(event.data, OwnerState)
+    name = event.data.documents[-1].business_name
+    if name == "BUG":
+        raise RuntimeError("a bug in rows")
+    sequence = event.envelope.subjectsequence
+    return {
+        "test_owner": [(event.subject, sequence, name)],
+        "test_event": [(UUID(event.envelope.id), event.subject, sequence)],
+    }
+
+
+def message(number: int, *, name: str = "", subject: UUID = SUBJECT, **spoilt: Any) -> Message:
+    """The numbered event of a subject; `payload`, `type` and single headers may be spoilt."""
+    payload = spoilt.pop("payload", None)
+    type_ = spoilt.pop("type_", "vn.ocop.registry.owner.updated.v1")
+    origin = Origin(
+        source="/provinces/2025-68/test",
+        event_id=str(number),
+        submission_id=uuid4(),
+        stated_on=NOW.date(),
+        received_at=NOW,
+        sequence=number,
+    )
+    document = OwnerDocument(kind="cooperative", business_name=name or f"Tên {number}", origin=origin)
+    state = OwnerState(id=subject, namespace=TENANT, ref="CT-1", documents=(document,))
+    envelope = Envelope(
+        id=str(uuid4()),
+        source="/services/registry",
+        type=type_,
+        subject=str(subject),
+        time=NOW,
+        dataschema=dataschema(type_),
+        tenant=TENANT,
+        correlationid=str(uuid4()),
+        causationid=str(uuid4()),
+        recordedtime=NOW,
+        subjectsequence=number,
+    )
+    headers = to_headers(envelope) | spoilt
+    lines = tuple((key, value.encode()) for key, value in headers.items())
+    return decode(Kept(TOPIC, 0, next(_offsets), lines, encode(state) if payload is None else payload))
+
+
+@pytest.fixture
+async def pool(databases: Databases) -> AsyncIterator[Pool]:
+    made = await databases.make("registry")
+    owner = await asyncpg.connect(made.owner)
+    await owner.execute(
+        """CREATE TABLE test_owner (subject uuid, sequence bigint, name text);
+           CREATE TABLE test_event (id uuid PRIMARY KEY, subject uuid, sequence bigint);
+           GRANT ALL ON test_owner, test_event TO ocop_app"""
+    )
+    await owner.close()
+    pool = await database.open_pool(made.app)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def reader() -> Projectors:
+    return Projectors([Projection(TOPIC, (STATE, EVENTS), rows)])
+
+
+async def handle(pool: Pool, reader: Projectors, *messages: Message, depth: int = 500) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await reader.handle(connection, messages, depth)
+
+
+async def drain(pool: Pool, reader: Projectors) -> int:
+    async with pool.acquire() as connection, connection.transaction():
+        keys = await reader.ready(connection, 500)
+        await reader.drain(connection, keys)
+        return len(keys)
+
+
+async def applied(pool: Pool) -> list[int]:
+    """Numbers of the events that had an effect, in order of their rows; checks that the stream agrees."""
+    numbers = [row["sequence"] for row in await pool.fetch("SELECT sequence FROM test_event ORDER BY sequence")]
+    stream = await pool.fetchval("SELECT applied FROM stream WHERE subject = $1", SUBJECT)
+    assert (stream or 0) == (numbers[-1] if numbers else 0)
+    state = [tuple(row) for row in await pool.fetch("SELECT subject, sequence FROM test_owner")]
+    assert state == ([(SUBJECT, numbers[-1])] if numbers else [])
+    return numbers
+
+
+async def held(pool: Pool) -> list[tuple[int, str]]:
+    return [(row["n"], row["reason"]) for row in await pool.fetch("SELECT n, reason FROM held ORDER BY n")]
+
+
+async def test_each_once_in_order(pool: Pool, reader: Projectors) -> None:
+    first, second, third = message(1), message(2), message(3)
+    await handle(pool, reader, first, second, first, second)
+    await handle(pool, reader, second, third, first)
+    assert await applied(pool) == [1, 2, 3]
+    assert await held(pool) == []
+
+
+async def test_a_gap_holds_what_comes_after_and_its_filling_applies_all(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1), message(4), message(3))
+    assert await applied(pool) == [1]
+    assert await held(pool) == [(3, "gap"), (4, "gap")]
+    await handle(pool, reader, message(2))
+    assert await applied(pool) == [1, 2, 3, 4], "the same transaction applies what follows"
+    assert await held(pool) == []
+
+
+async def test_other_subjects_go_on_beside_a_gap(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(2), message(1, subject=UUID(int=9)))
+    assert await pool.fetchval("SELECT count(*) FROM test_event") == 1
+
+
+async def test_bad_bytes_hold_their_subject_and_a_good_copy_frees_it(pool: Pool, reader: Projectors) -> None:
+    good = message(2)
+    await handle(pool, reader, message(1), message(2, payload=b"\xff"), message(3))
+    assert await applied(pool) == [1]
+    assert await held(pool) == [(2, "failed"), (3, "behind")]
+    await handle(pool, reader, good)
+    assert await applied(pool) == [1, 2, 3]
+    assert await held(pool) == []
+
+
+async def test_a_good_copy_further_ahead_replaces_the_bad_one(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(3, payload=b"\xff"))
+    await handle(pool, reader, message(3))
+    assert await held(pool) == [(3, "gap")]
+    await handle(pool, reader, message(1), message(2))
+    assert await applied(pool) == [1, 2, 3]
+
+
+async def test_an_unknown_type_counts_as_applied_but_state_stays_at_the_last_handled(
+    pool: Pool, reader: Projectors
+) -> None:
+    """Reduced to the highest number of a handled type: an ignored event must not swallow its predecessor."""
+    await handle(pool, reader, message(1, name="Tên một"), message(2, type_="vn.ocop.registry.owner.blessed.v1"))
+    assert await pool.fetchval("SELECT applied FROM stream") == 2
+    assert await pool.fetchval("SELECT name FROM test_owner") == "Tên một"
+    await handle(pool, reader, message(3))
+    assert await pool.fetchval("SELECT applied FROM stream") == 3
+
+
+async def test_an_unknown_major_fails(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1), message(2, type_="vn.ocop.registry.owner.updated.v2"))
+    assert await applied(pool) == [1]
+    assert await held(pool) == [(2, "failed")]
+
+
+async def test_bytes_that_name_no_number_stand_in_nobodys_way(pool: Pool, reader: Projectors) -> None:
+    nameless = message(1, ce_subject="nobody")
+    await handle(pool, reader, nameless, message(1))
+    await handle(pool, reader, nameless)
+    assert await applied(pool) == [1]
+    assert await pool.fetchval("SELECT count(*) FROM held WHERE queue IS NULL") == 1
+
+
+async def test_a_failed_event_is_tried_again_only_when_marked(pool: Pool, reader: Projectors) -> None:
+    bug = message(2)
+    await handle(pool, reader, message(1))
+    async with pool.acquire() as connection, connection.transaction():
+        await reader.fail(connection, bug, {"class": "RuntimeError", "text": "a bug"})
+    await handle(pool, reader, message(3))
+    assert await drain(pool, reader) == 0
+    assert await held(pool) == [(2, "failed"), (3, "behind")]
+    await pool.execute("UPDATE held SET ready = true WHERE n = 2")  # as `ocop dlq retry` does
+    assert await drain(pool, reader) == 1
+    assert await applied(pool) == [1, 2, 3]
+
+
+async def test_alone_nothing_held_is_taken_along_but_the_next_is_marked(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(2), message(3))
+    await handle(pool, reader, message(1), depth=0)
+    assert await applied(pool) == [1]
+    assert await drain(pool, reader) == 1
+    assert await applied(pool) == [1, 2, 3]
+
+
+async def test_a_bug_in_rows_changes_nothing(pool: Pool, reader: Projectors) -> None:
+    with pytest.raises(RuntimeError):
+        await handle(pool, reader, message(1), message(2, name="BUG"))
+    assert await pool.fetchval("SELECT count(*) FROM stream") == 0
+    assert await pool.fetchval("SELECT count(*) FROM test_event") == 0
+
+
+async def test_reader_and_drain_both_lock_the_stream(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(2))
+    async with pool.acquire() as other, other.transaction():
+        await reader.handle(other, [message(1, subject=UUID(int=9))])
+        await other.execute("SELECT FROM stream WHERE subject = $1 FOR UPDATE", SUBJECT)
+        await pool.execute("UPDATE held SET ready = true")
+        assert await drain(pool, reader) == 0, "a drain must pass over a stream that another works on"
