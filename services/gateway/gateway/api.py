@@ -122,7 +122,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
     async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
         if database.is_outage(error):
             return problem_response(503, Problem("busy", ""), {"Retry-After": str(RETRY_AFTER_S)})
-        return problem_response(500, Problem("handler-error", ""))  # the framework logs it and goes on
+        return problem_response(500, Problem("server-error", ""))  # the framework logs it
 
     @app.post("/v1/events", openapi_extra=openapi.SUBMIT, responses=openapi.SUBMIT_ANSWERS)
     async def submit(request: Request, dry_run: bool = False) -> Response:

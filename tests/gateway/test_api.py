@@ -1,0 +1,408 @@
+"""The gateway over HTTP, on PostgreSQL: what it answers, what it keeps, and to whom it shows it."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import pytest
+from gateway import api, tenants
+from gateway.outcomes import Outcomes
+from gateway.repeater import Repeater
+from gateway.settings import Settings
+
+from contracts.envelope import Envelope, dataschema, encode, to_headers
+from contracts.outcome import Outcome, outcome_type
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.message import Kept, Message, decode
+from tests.engines import Databases
+from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
+
+SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The application on its database, and the keys of two tenants."""
+
+    pool: Pool  # application role
+    http_pool: Pool
+    client: httpx2.AsyncClient
+    key: str
+    other_key: str
+    woken: list[bool]
+
+    async def post(self, body: Any, *, kind: str = BATCH, key: str | None = None, **options: Any) -> httpx2.Response:
+        """Posts bytes, or a value as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Content-Type": kind, "Authorization": f"Bearer {key or self.key}"} | options.pop("headers", {})
+        return await self.client.post("/v1/events", content=content, headers=headers, **options)
+
+    async def get(self, path: str, *, key: str | None = None) -> httpx2.Response:
+        """Asks with a key."""
+        return await self.client.get(path, headers={"Authorization": f"Bearer {key or self.key}"})
+
+    async def count(self, table: str = "submission") -> int:
+        """Rows of a table."""
+        return int(await self.pool.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608
+
+
+@pytest.fixture
+async def gateway(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    made = await databases.make("gateway")
+    pool, http_pool = await database.open_pool(made.app), await database.open_pool(made.http)
+    monkeypatch.setattr(api, "KEY_CACHE_S", 0.05)
+    monkeypatch.setattr(api, "BOUND_CACHE_S", 0.0)
+    settings = Settings(kafka_bootstrap="-", database_url=made.app, database_http_url=made.http)
+    woken: list[bool] = []
+    app = api.build(http_pool, settings, taken=lambda: woken.append(True))
+    async with pool.acquire() as connection:
+        key = await tenants.enrol(connection, "2025-68", "test")
+        other = await tenants.enrol(connection, "2025-80", "test")
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield Gateway(pool, http_pool, client, key, other, woken)
+    await pool.close()
+    await http_pool.close()
+
+
+def outcome_message(submission: dict[str, Any], number: int, state: str, **said: Any) -> Message:
+    """An outcome of a submission, as the gateway answered it."""
+    submission_id = said.pop("submission_id", UUID(submission["submission_id"]))
+    type_ = outcome_type("registry", state)
+    outcome = Outcome(
+        submission_id=submission_id,
+        source=submission["source"],
+        event_id=submission["id"],
+        type="vn.ocop.province.owner.registered.v1",
+        subject=UUID(submission["subject_id"]),
+        state=state,
+        **said,
+    )
+    envelope = Envelope(
+        id=f"{submission_id}/{number}",
+        source="/services/registry",
+        type=type_,
+        subject=str(submission_id),
+        time=NOW,
+        dataschema=dataschema(type_),
+        tenant="2025-68",
+        correlationid=str(submission_id),
+        causationid=str(submission_id),
+        recordedtime=NOW,
+        subjectsequence=number,
+    )
+    headers = tuple((name, value.encode()) for name, value in to_headers(envelope).items())
+    return decode(Kept("ocop.registry.outcome", 0, number, headers, encode(outcome)))
+
+
+async def hear(gateway: Gateway, *messages: Message) -> None:
+    async with gateway.pool.acquire() as connection, connection.transaction():
+        await Outcomes().handle(connection, messages)
+
+
+# -------------------------------------------------------------------- taking
+
+
+async def test_a_batch_is_answered_event_by_event(gateway: Gateway) -> None:
+    bad = owner("CT-2", id_="bad", kind="band")
+    answer = await gateway.post([owner(id_="o"), bad, product(id_="p")])
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [(r["index"], r["id"], r["status"], r["state"]) for r in results] == [
+        (0, "o", "accepted", "received"),
+        (1, "bad", "refused", None),
+        (2, "p", "accepted", "received"),
+    ]
+    (error,) = results[1]["errors"]
+    assert (error["code"], error["pointer"]) == ("bad-value", "/data/kind")
+    assert error["message_vi"]
+    assert error["message_en"]
+    assert error["help"]["vi"]
+    assert results[0]["subject"] == "2025-68/CT-1"
+    assert await gateway.count() == 2
+    topics = await gateway.pool.fetch("SELECT topic, key, headers->>'ce_id' AS id FROM outbox ORDER BY id")
+    assert [(row["topic"], row["id"]) for row in topics] == [
+        ("ocop.submission.registry", "o"),
+        ("ocop.submission.registry", "p"),
+    ]
+    assert gateway.woken
+
+
+async def test_statuses_of_a_single_event(gateway: Gateway) -> None:
+    async def status(value: Any, **options: Any) -> int:
+        return (await gateway.post(value, kind=SINGLE, **options)).status_code
+
+    assert await status(owner(id_="o")) == 202
+    assert await status(owner(id_="o")) == 200
+    assert await status(owner(id_="o", business_name="Hợp tác xã khác")) == 409
+    assert await status(owner(id_="x", kind="band")) == 422
+    assert await status(owner(id_="y") | {"source": "/provinces/2025-80/test"}) == 403
+    assert await status(event("owner.registered", {"owner": ref("CT", "2004-80")}, id_="z")) == 403
+
+
+async def test_the_exact_bytes_are_kept(gateway: Gateway) -> None:
+    raw = json.dumps(owner(id_="o"), ensure_ascii=False, indent=3).encode()
+    await gateway.post(b"[" + raw + b"]")
+    assert await gateway.pool.fetchval("SELECT body FROM submission") == raw
+
+
+async def test_the_same_content_in_other_letters_is_a_duplicate(gateway: Gateway) -> None:
+    composed = owner(id_="o", business_name="Hợp tác xã Đắk Lắk")
+    decomposed = owner(id_="o", business_name="Hợp tác xã Đắk Lắk")
+    first = await gateway.post([composed])
+    second = await gateway.post([decomposed])
+    assert first.json()["results"][0]["status"] == "accepted"
+    assert second.json()["results"][0]["status"] == "duplicate"
+    assert await gateway.count() == 1
+
+
+async def test_the_same_id_twice_in_one_batch(gateway: Gateway) -> None:
+    answer = await gateway.post([owner(id_="o"), owner(id_="o"), owner(id_="o", kind="enterprise")])
+    assert [r["status"] for r in answer.json()["results"]] == ["accepted", "duplicate", "conflict"]
+    assert len({r["submission_id"] for r in answer.json()["results"]}) == 1
+    assert await gateway.count("outbox") == 1
+
+
+async def test_a_dry_run_takes_the_same_way_and_leaves_nothing(gateway: Gateway) -> None:
+    events = [owner(id_="o"), owner(id_="bad", kind="band"), withdrawal("o", id_="w")]
+    dry = (await gateway.post(events, params={"dry_run": "true"})).json()["results"]
+    assert await gateway.count() == await gateway.count("outbox") == 0
+    wet = (await gateway.post(events)).json()["results"]
+    assert [r["status"] for r in dry] == [r["status"] for r in wet] == ["accepted", "refused", "accepted"]
+
+
+async def test_a_withdrawal_goes_where_its_target_went(gateway: Gateway) -> None:
+    await gateway.post([product(id_="p")])
+    answers = (
+        await gateway.post([withdrawal("p", id_="w"), withdrawal("no", id_="w2"), withdrawal("w", id_="w3")])
+    ).json()["results"]
+    assert [a["status"] for a in answers] == ["accepted", "refused", "accepted"]
+    assert answers[1]["errors"][0]["code"] == "target-not-found"
+    rows = await gateway.pool.fetch("SELECT topic, key FROM outbox ORDER BY id")
+    assert len({(row["topic"], row["key"]) for row in rows}) == 1
+
+
+async def test_two_requests_with_the_same_events_at_once(gateway: Gateway) -> None:
+    events = [owner(f"CT-{n}", id_=f"o{n}") for n in range(100)]
+    answers = await asyncio.gather(*(gateway.post(order) for order in (events, events[::-1], events)))
+    statuses = [r["status"] for answer in answers for r in answer.json()["results"]]
+    assert (statuses.count("accepted"), statuses.count("duplicate")) == (100, 200)
+    assert await gateway.count("outbox") == 100
+
+
+# -------------------------------------------------------------------- requests that cannot be read
+
+
+REQUESTS: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b"[", {}, 400, "malformed-json"),
+    (b"[]", {"Content-Type": "application/json"}, 415, "unsupported-media-type"),
+    (b"[]", {"Content-Type": ""}, 415, "unsupported-media-type"),
+    (b"[]", {"Content-Encoding": "br"}, 415, "unsupported-media-type"),
+    (b"[]", {"Content-Encoding": "gzip"}, 400, "malformed-json"),
+    (b"[]", {"Authorization": "Bearer ocop_nobody"}, 401, "unauthenticated"),
+    (b"[]", {"Authorization": "Basic b2NvcDpvY29w"}, 401, "unauthenticated"),
+    (b"[]", {"Authorization": ""}, 401, "unauthenticated"),
+    (b" " * (4 * 1024 * 1024 + 1), {}, 413, "request-too-large"),
+    (gzip.compress(b" " * (64 * 1024 * 1024)), {"Content-Encoding": "gzip"}, 413, "request-too-large"),
+    (b"[" + b",".join([b"{}"] * 1001) + b"]", {}, 413, "too-many-events"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "code"), REQUESTS)
+async def test_a_request_that_cannot_be_read(
+    gateway: Gateway, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = await gateway.post(body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert await gateway.count() == 0
+
+
+async def test_a_packed_batch(gateway: Gateway) -> None:
+    packed = gzip.compress(json.dumps([owner()]).encode())
+    answer = await gateway.post(packed, headers={"Content-Encoding": "gzip"})
+    assert answer.json()["results"][0]["status"] == "accepted"
+
+
+async def test_a_single_event_has_its_own_limit(gateway: Gateway) -> None:
+    answer = await gateway.post(owner(business_name="x" * 300_000), kind=SINGLE)
+    assert (answer.status_code, answer.json()["code"]) == (413, "request-too-large")
+
+
+# -------------------------------------------------------------------- asking
+
+
+async def test_status_with_every_outcome(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    path = f"/v1/submissions/{taken['submission_id']}"
+    assert (await gateway.get(path)).json()["state"] == "received"
+    params = {"ref": "2025-68/CT-1"}
+    waiting = outcome_message(taken, 1, "waiting", code="unknown-owner", pointer="/data/owner", params=params)
+    event_id = UUID(int=5)
+    await hear(gateway, waiting, outcome_message(taken, 2, "applied", event_ids=(event_id,)))
+    found = (await gateway.get(path)).json()
+    assert found["state"] == "applied"
+    assert [(o["number"], o["state"], o["code"]) for o in found["outcomes"]] == [
+        (1, "waiting", "unknown-owner"),
+        (2, "applied", None),
+    ]
+    assert "2025-68/CT-1" in found["outcomes"][0]["message_vi"]
+    assert found["outcomes"][1]["event_ids"] == [str(event_id)]
+
+
+async def test_a_final_outcome_beats_one_that_is_not_whatever_their_numbers(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await hear(gateway, outcome_message(taken, 1, "applied"))
+    await hear(gateway, outcome_message(taken, 5, "waiting", code="behind-earlier"))
+    assert await gateway.pool.fetchval("SELECT state FROM submission") == "applied"
+
+
+async def test_among_those_not_final_the_higher_number_wins(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await hear(gateway, outcome_message(taken, 2, "failed", code="handler-error"))
+    await hear(gateway, outcome_message(taken, 1, "waiting", code="behind-earlier"))
+    assert await gateway.pool.fetchval("SELECT state FROM submission") == "failed"
+
+
+async def test_an_outcome_of_a_submission_not_known_is_kept(gateway: Gateway) -> None:
+    """As after a restore: the outcome is heard first, the province sends again later."""
+    (taken,) = (await gateway.post([product(id_="p")], params={"dry_run": "true"})).json()["results"]
+    await hear(gateway, outcome_message(taken, 1, "applied"))
+    (again,) = (await gateway.post([product(id_="p")])).json()["results"]
+    assert (again["status"], again["state"]) == ("accepted", "applied")
+
+
+async def test_a_conflict_of_another_copy_is_not_this_submissions_end(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await hear(gateway, outcome_message(taken, 1, "rejected", code="conflict", submission_id=UUID(int=9)))
+    assert await gateway.pool.fetchval("SELECT state FROM submission") == "received"
+
+
+async def test_wait_returns_as_soon_as_the_end_is_known(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    asking = asyncio.create_task(gateway.get(f"/v1/submissions/{taken['submission_id']}?wait=20"))
+    await asyncio.sleep(0)
+    await hear(gateway, outcome_message(taken, 1, "rejected", code="already-registered"))
+    async with asyncio.timeout(5):
+        assert (await asking).json()["state"] == "rejected"
+
+
+async def test_pages_of_submissions(gateway: Gateway) -> None:
+    for start in range(0, 25, 5):
+        await gateway.post([owner(f"CT-{n}", id_=f"o{n}") for n in range(start, start + 5)])
+    seen, after = [], ""
+    while True:
+        page = (await gateway.get(f"/v1/submissions?limit=7&state=received{after}")).json()
+        seen += [row["id"] for row in page["submissions"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert sorted(seen) == sorted(f"o{n}" for n in range(25))
+    assert (await gateway.get("/v1/submissions?state=applied")).json()["submissions"] == []
+
+
+@pytest.mark.parametrize(
+    "query", ["after=nonsense", "after=%00", "since=2026-01-01T00:00:00", "state=band", "limit=0", "limit=x", "since=x"]
+)
+async def test_bad_questions(gateway: Gateway, query: str) -> None:
+    assert (await gateway.get(f"/v1/submissions?{query}")).status_code == 422
+
+
+# -------------------------------------------------------------------- whose it is
+
+
+async def test_another_tenant_sees_nothing(gateway: Gateway) -> None:
+    (taken,) = (await gateway.post([owner()])).json()["results"]
+    path = f"/v1/submissions/{taken['submission_id']}"
+    assert (await gateway.get(path)).status_code == 200
+    assert (await gateway.get(path, key=gateway.other_key)).status_code == 404
+    assert (await gateway.get("/v1/submissions", key=gateway.other_key)).json()["submissions"] == []
+    answer = await gateway.post([withdrawal(taken["id"])], key=gateway.other_key)
+    assert answer.json()["results"][0]["errors"][0]["code"] == "forbidden"
+
+
+async def test_the_second_wall_stands_whatever_a_query_forgets(gateway: Gateway) -> None:
+    await gateway.post([owner()])
+    async with gateway.http_pool.acquire() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM submission") == 0, "no tenant, no rows"
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.tenant', '2025-80', true)")
+            assert await connection.fetchval("SELECT count(*) FROM submission") == 0
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("UPDATE submission SET state = 'applied'")
+        for table in ("api_key", "tenant", "outbox", "held"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608
+        forced = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relname IN ('submission', 'outcome') AND relforcerowsecurity"
+        )
+        assert len(forced) == 2
+
+
+async def test_rotation_and_suspension_take_effect(gateway: Gateway) -> None:
+    async def until(status: int, key: str) -> None:
+        async with asyncio.timeout(5):
+            while (await gateway.post([], key=key)).status_code != status:
+                await asyncio.sleep(0.01)
+
+    async with gateway.pool.acquire() as connection:
+        assert (await gateway.post([])).status_code == 200
+        new = await tenants.rotate(connection, "2025-68", "test")
+        await until(401, gateway.key)
+        await until(200, new)
+        await tenants.suspend(connection, "2025-68")
+        await until(401, new)
+        await tenants.suspend(connection, "2025-68", suspended=False)
+        await until(200, new)
+
+
+async def test_keys_are_kept_as_hashes_and_limited_to_namespaces(gateway: Gateway) -> None:
+    async with gateway.pool.acquire() as connection:
+        rows = await connection.fetch("SELECT * FROM api_key")
+        assert all(gateway.key not in str(dict(row)) for row in rows)
+        with pytest.raises(tenants.TenantError):
+            await tenants.enrol(connection, "2025-68", "test")
+        with pytest.raises(tenants.TenantError):
+            await tenants.enrol(connection, "2025-68", "narrow", ["2004-80"])
+        with pytest.raises(tenants.TenantError):
+            await tenants.enrol(connection, "2025-02", "test")
+        key = await tenants.enrol(connection, "2025-68", "narrow", ["2004-67"])
+    value = event("owner.registered", {"owner": ref("CT-1", "2025-68")}, id_="o")
+    value["source"] = "/provinces/2025-68/narrow"
+    answer = await gateway.post([value], key=key)
+    assert answer.json()["results"][0]["errors"][0]["code"] == "forbidden"
+    value["data"]["owner"]["namespace"] = "2004-67"
+    assert (await gateway.post([value], key=key)).json()["results"][0]["status"] == "accepted"
+
+
+# -------------------------------------------------------------------- sending again
+
+
+async def test_what_has_no_end_is_sent_again_less_and_less_often(gateway: Gateway) -> None:
+    answers = (await gateway.post([owner(id_="o"), owner_updated(id_="u")])).json()["results"]
+    await hear(gateway, outcome_message(answers[0], 1, "applied"))
+    await gateway.pool.execute("DELETE FROM outbox")
+    repeater = Repeater(gateway.pool, 600)
+    assert await repeater.once() == 0
+    await gateway.pool.execute("UPDATE submission SET repeat_at = received_at")
+    assert await repeater.once() == 1, "o has its end"
+    rows = await gateway.pool.fetch("SELECT headers->>'ce_id' AS id, topic FROM outbox")
+    assert [(row["id"], row["topic"]) for row in rows] == [("u", "ocop.submission.registry")]
+    in_20_minutes = "repeat_at - clock_timestamp() BETWEEN interval '19 min' AND interval '20 min'"
+    assert await gateway.pool.fetchval(f"SELECT {in_20_minutes} FROM submission WHERE event_id = 'u'")  # noqa: S608
+    assert await repeater.once() == 0
+
+
+async def test_docs_need_nothing_from_outside(gateway: Gateway) -> None:
+    page = (await gateway.client.get("/docs")).text
+    assert "https://" not in page
+    assert (await gateway.client.get("/docs/static/swagger-ui-bundle.js")).status_code == 200
+    described = (await gateway.client.get("/openapi.json")).json()
+    assert set(described["paths"]) == {"/v1/events", "/v1/submissions/{submission_id}", "/v1/submissions"}

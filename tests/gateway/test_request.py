@@ -1,0 +1,108 @@
+"""Bytes of requests, good and hostile, taken apart."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, RequestRefused, inflate, pieces
+
+
+def test_each_event_keeps_its_own_bytes() -> None:
+    body = ' [ {"a" : 1} ,\n{"tên":"Rong nho"},{"e":[]} ] '.encode()
+    found = pieces(body, batch=True)
+    assert [piece.raw for piece in found] == [b'{"a" : 1}', '{"tên":"Rong nho"}'.encode(), b'{"e":[]}']
+    assert [piece.value for piece in found] == [{"a": 1}, {"tên": "Rong nho"}, {"e": []}]
+
+
+def test_one_event_may_stand_between_spaces() -> None:
+    (piece,) = pieces(b' {"a":1}\r\n', batch=False)
+    assert piece.raw == b'{"a":1}'
+
+
+def test_an_empty_batch_is_a_batch() -> None:
+    assert pieces(b"[]", batch=True) == []
+
+
+def test_text_is_in_nfc_and_its_bytes_as_they_came() -> None:
+    decomposed = '{"tên":"Đắk Lắk"}'.encode()
+    (piece,) = pieces(decomposed, batch=False)
+    assert piece.raw == decomposed
+    assert piece.value == {"tên": "Đắk Lắk"}
+
+
+MALFORMED = [
+    b"",
+    b"nothing",
+    b'{"a":1',
+    b'{"a":1}}',
+    b'{"a":NaN}',
+    b'{"a":-Infinity}',
+    b'{"a":' + b"9" * 5000 + b"}",
+    b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    b'\xff{"a":1}',
+    b'{"a":"\xc3"}',
+    '{"a":1}'.encode("utf-16"),
+    b'\xef\xbb\xbf{"a":1}',
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_is_no_json_is_refused_as_a_whole(body: bytes, batch: bool) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        pieces(body, batch=batch)
+    assert (refused.value.status, refused.value.problem.code) == (400, "malformed-json")
+
+
+@pytest.mark.parametrize("body", [b"[,]", b"[{}", b"[{} {}]", b"[{},]", b"{}", b"[{}]x"])
+def test_what_is_no_array_is_no_batch(body: bytes) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        pieces(body, batch=True)
+    assert refused.value.problem.code == "malformed-json"
+
+
+ONE_BAD: list[tuple[bytes, str, str]] = [
+    (b'{"id":"a","id":"b"}', "duplicate-key", "/id"),
+    (b'{"data":{"owner":[{"ref":1,"ref":2}]}}', "duplicate-key", "/data/owner/0/ref"),
+    (b'{"id":"\\ud800"}', "control-character", ""),
+    (b'{"\\ud800":1}', "control-character", ""),
+    (b"7", "wrong-type", ""),
+    (b"[]", "wrong-type", ""),
+    (b'"text"', "wrong-type", ""),
+    (b'{"a":"' + b"x" * MAX_EVENT_BYTES + b'"}', "event-too-large", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "pointer"), ONE_BAD)
+def test_one_bad_event_is_refused_beside_good_neighbours(body: bytes, code: str, pointer: str) -> None:
+    first, bad, last = pieces(b'[{"a":1},' + body + b',{"b":2}]', batch=True)
+    assert (first.problem, last.problem) == (None, None)
+    assert bad.problem is not None
+    assert (bad.problem.code, bad.problem.pointer) == (code, pointer)
+
+
+def test_a_pair_of_surrogates_is_a_letter() -> None:
+    (piece,) = pieces(b'{"a":"\\ud83d\\ude00"}', batch=False)
+    assert piece.value == {"a": "😀"}
+
+
+def test_too_many_events() -> None:
+    assert len(pieces(json.dumps([{}] * MAX_EVENTS).encode(), batch=True)) == MAX_EVENTS
+    with pytest.raises(RequestRefused) as refused:
+        pieces(json.dumps([{}] * (MAX_EVENTS + 1)).encode(), batch=True)
+    assert (refused.value.status, refused.value.problem.code) == (413, "too-many-events")
+
+
+def test_gzip_is_unpacked_never_beyond_the_limit() -> None:
+    assert inflate(gzip.compress(b"[]")) == b"[]"
+    with pytest.raises(RequestRefused) as refused:
+        inflate(gzip.compress(b" " * (MAX_BODY_BYTES + 1)))
+    assert (refused.value.status, refused.value.problem.code) == (413, "request-too-large")
+
+
+@pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(b"[]")[:-3], gzip.compress(b"[]") + b"more"])
+def test_broken_gzip(packed: Any) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        inflate(packed)
+    assert refused.value.status == 400
