@@ -1,0 +1,16 @@
+-- What the marketplace knows: each listing as its last event says it, and which products exist.
+
+CREATE TABLE listing (
+    id     uuid  PRIMARY KEY,
+    tenant text  NOT NULL CHECK (tenant <> ''),
+    data   jsonb NOT NULL
+);
+
+-- Written from the registry's topic alone; of a product, existence and tenant count.
+CREATE TABLE known_product (
+    id     uuid PRIMARY KEY,
+    tenant text NOT NULL CHECK (tenant <> '')
+);
+
+GRANT SELECT, INSERT, UPDATE ON listing TO ocop_app;
+GRANT SELECT, INSERT, DELETE ON known_product TO ocop_app;
