@@ -1,94 +1,31 @@
 """Every published figure, asked for over HTTP; and random histories, against the intervals' own answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from datetime import date
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from national import api
 
-from ocop.history import Event, Figure, figures, histories
-from servicekit import database
-from tests.engines import Database, Databases
-from tests.history.count import Answer, sheet
-from tests.history.lookup import fold, look_up, open_book
-from tests.national.feed import at_once, fill, said_of
-from tests.unit.test_national_domain import BY, DAYS, FILTERS, INDICATORS, PROVINCES, small_histories
+from ocop.history import Figure, figures, histories
+from tests.engines import Database
+from tests.history.count import sheet
+from tests.national.asking import Params, all_products, as_counted, ask, asking, question
+from tests.national.feed import fill, said_of
 
 FIGURES = figures()
-TODAY = date(2026, 8, 6)
-TABLES = (
-    "event, owner, owner_period, product, product_period, recognition, certificate, standing, listing, offer, stream"
-)
 
 
 @pytest.fixture(scope="module")
-def filled(run_databases: Databases) -> Iterator[Database]:
+def filled(one_database: Database) -> Database:
     """The demo's histories, read by the projectors."""
-
-    async def make() -> Database:
-        made = await run_databases.make("national")
-        await fill(made.app, said_of(event for history in histories() for event in history.events))
-        return made
-
-    yield asyncio.run(make())
-    asyncio.run(run_databases.drop(templates=False))
+    asyncio.run(fill(one_database, said_of(event for history in histories() for event in history.events)))
+    return one_database
 
 
 @pytest.fixture
 async def http(filled: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    pool = await database.open_pool(filled.http)
-    transport = httpx2.ASGITransport(app=api.build(pool, today=lambda: TODAY))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://national") as client:
+    async with asking(filled) as client:
         yield client
-    await pool.close()
-
-
-Params = list[tuple[str, str | int | float | bool | None]]
-
-
-def question(
-    at: date, map_: str, province: tuple[str, str] | None, by: str | None, filters: tuple[tuple[str, str], ...]
-) -> Params:
-    params: Params = [("at", at.isoformat()), ("map", map_), *filters]
-    params += [("province", "-".join(province))] if province else []
-    return params + ([("by", by)] if by else [])
-
-
-async def ask(http: httpx2.AsyncClient, path: str, params: Params | None = None) -> dict[str, Any]:
-    answer = await http.get(path, params=params or [])
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def as_counted(found: dict[str, Any]) -> Answer:
-    """An answer in the form of the count on paper."""
-    [by] = found["by"] or [None]
-    return Answer(
-        found["count"],
-        found["of_which_uncertain"],
-        {cell[by]: (cell["count"], cell["of_which_uncertain"]) for cell in found["cells"]},
-        {tuple(row["candidates"]): (row["count"], row["of_which_uncertain"]) for row in found["not_attributable"]},
-        (found["share"]["numerator"], found["share"]["denominator"]) if found["share"] else None,
-    )
-
-
-async def all_products(http: httpx2.AsyncClient, link: str) -> list[dict[str, Any]]:
-    """Every product of a list, page by page."""
-    found: list[dict[str, Any]] = []
-    after: Params = []
-    while True:
-        page = await ask(http, urlsplit(link).path, [*parse_qsl(urlsplit(link).query), *after])
-        found += page["products"]
-        if page["next"] is None:
-            return found
-        after = [("after", page["next"])]
 
 
 def named(figure: Figure) -> str:
@@ -105,61 +42,82 @@ async def test_a_published_figure_is_the_national_one(http: httpx2.AsyncClient, 
     if figure.share:
         assert found["share"] == {"numerator": figure.share.numerator, "denominator": figure.share.denominator}
     assert found["incomplete"] is False
-    for cell in found["cells"]:
+
+
+@pytest.mark.parametrize("figure", [figure for figure in FIGURES if figure.cells], ids=named)
+async def test_a_cell_leads_to_what_it_counts(http: httpx2.AsyncClient, figure: Figure) -> None:
+    params = question(figure.at, figure.map, figure.province, figure.by, figure.filters)
+    for cell in (await ask(http, f"/v1/figures/{figure.indicator}", params))["cells"]:
         behind = await all_products(http, cell["products"])
         things = {product["owner"]["id"] if figure.indicator == "owners" else product["id"] for product in behind}
         assert len(things) == cell["count"]
+
+
+async def test_a_cell_within_a_province_of_the_other_map_leads_to_its_own_only(http: httpx2.AsyncClient) -> None:
+    asked: Params = [("at", "2025-07-01"), ("map", "2004"), ("province", "2025-80"), ("by", "province,stars")]
+    found = await ask(http, "/v1/figures/products", asked)
+    assert [(cell["province"], cell["stars"], cell["count"]) for cell in found["cells"]] == [
+        ("72", "5", 1),
+        ("72", "4", 42),
+        ("72", "3", 96),
+        ("80", "4", 49),
+        ("80", "3", 186),
+    ]
+    for cell in found["cells"]:
+        behind = await all_products(http, cell["products"])
+        assert len(behind) == cell["count"]
+        assert {product["province"]["2004"]["code"] for product in behind} == {cell["province"]}
+        assert {product["stars"] for product in behind} == {cell["stars"]}
+
+
+async def test_values_of_a_filter_are_alternatives_repeated_or_with_commas(http: httpx2.AsyncClient) -> None:
+    day: Params = [("at", "2025-03-14"), ("map", "2004")]
+    both = await ask(http, "/v1/figures/products", [*day, ("province", "2004-80"), ("province", "2004-72")])
+    same = await ask(http, "/v1/figures/products", [*day, ("province", "2004-80,2004-72,2004-80")])
+    assert both == same
+    assert both["count"] == 374
+    assert both["filters"] == {"province": ["2004-80", "2004-72"]}
+
+
+async def test_kinds_that_reports_merge_have_a_merged_total(http: httpx2.AsyncClient) -> None:
+    asked: Params = [("at", "2024-12-31"), ("map", "2004"), ("province", "2004-80"), ("by", "owner_kind_merged")]
+    found = await ask(http, "/v1/figures/owners", asked)
+    assert [(cell["owner_kind_merged"], cell["count"]) for cell in found["cells"]] == [
+        ("cooperative", 15),
+        ("enterprise", 24),
+        ("household_to_establishment", 69),
+    ]
+    behind = await all_products(http, found["cells"][2]["products"])
+    assert len({product["owner"]["id"] for product in behind}) == 69
 
 
 async def test_what_is_reported_up_to_when(http: httpx2.AsyncClient) -> None:
     paper = sheet(event for history in histories() for event in history.events)
     found = await ask(http, "/v1/figures/products")
     assert found["reported_up_to"] == {ns: day.isoformat() for ns, day in sorted(paper.reported_up_to.items())}
+    assert (found["at"], found["map"]) == ("2026-08-06", "2025")
 
 
-async def reload(made: Database, events: list[Event]) -> None:
-    owner = await database.connect(made.owner)
-    await owner.execute(f"TRUNCATE {TABLES}")
-    await owner.close()
-    await fill(made.app, at_once(fold(events)))
+async def test_a_figure_as_a_table(http: httpx2.AsyncClient) -> None:
+    asked: Params = [("at", "2026-08-05"), ("map", "2004"), ("province", "2025-68"), ("by", "province")]
+    answer = await http.get("/v1/figures/products.csv", params=asked)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="products.csv"'
+    lines = answer.content.decode("utf-8-sig").split("\r\n")
+    link = "/v1/products?indicator=products&at=2026-08-05&map=2004&province=2025-68&map_province="
+    assert lines == [
+        "indicator,at,map,part,province,candidates,count,of_which_uncertain,denominator,incomplete,products",
+        "products,2026-08-05,2004,total,,,25,0,,false,",
+        f"products,2026-08-05,2004,cell,60,,11,0,,false,{link}60",
+        f"products,2026-08-05,2004,cell,67,,5,0,,false,{link}67",
+        "products,2026-08-05,2004,not attributable,,60 67 68,9,0,,false,",
+        "",
+    ]
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    assert (await http.get("/v1/figures/products.json", params=asked)).json()["count"] == 25
 
 
-@pytest.fixture(scope="module")
-def scratch(run_databases: Databases) -> Iterator[Database]:
-    yield asyncio.run(run_databases.make("national"))
-    asyncio.run(run_databases.drop(templates=False))
-
-
-QUESTIONS = st.one_of(
-    st.tuples(INDICATORS, DAYS, st.sampled_from(("2004", "2025")), PROVINCES, BY, FILTERS),
-    st.tuples(
-        st.just("recognitions"),
-        DAYS,
-        st.just("2025"),
-        PROVINCES,
-        st.sampled_from(("occasion", "year", "stars")),
-        st.sampled_from(((("year", "2024"),), (("year", "2025"),), (("occasion", "renewed"),))),
-    ),
-    st.tuples(
-        st.just("online"), DAYS, st.just("2004"), PROVINCES, st.just("platform"), st.just((("platform", "voso"),))
-    ),
-)
-
-
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(small_histories(), st.lists(QUESTIONS, min_size=6, max_size=12))
-def test_a_figure_from_the_database_is_the_one_from_the_intervals(
-    scratch: Database, events: list[Event], questions: list[Any]
-) -> None:
-    async def compare() -> None:
-        await reload(scratch, events)
-        book = open_book(fold(events))
-        pool = await database.open_pool(scratch.http)
-        transport = httpx2.ASGITransport(app=api.build(pool, today=lambda: TODAY))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://national") as http:
-            for indicator, at, map_, province, by, filters in questions:
-                found = await ask(http, f"/v1/figures/{indicator}", question(at, map_, province, by, filters))
-                assert as_counted(found) == look_up(book, indicator, at, map_, province, by, filters)
-        await pool.close()
-
-    asyncio.run(compare())
+async def test_a_share_stands_in_the_table_too(http: httpx2.AsyncClient) -> None:
+    asked: Params = [("at", "2023-12-31"), ("map", "2004"), ("province", "2004-87")]
+    lines = (await http.get("/v1/figures/online.csv", params=asked)).content.decode("utf-8-sig").split("\r\n")
+    assert lines[1] == "online,2023-12-31,2004,total,,370,0,453,false,"

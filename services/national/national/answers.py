@@ -13,6 +13,7 @@ from contracts.problems import Problem
 
 # What a spreadsheet takes for the beginning of a formula, wide forms too.
 _FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
+MOST_PROBLEMS: Final = 20
 BOM: Final = "\ufeff"  # without it Excel takes UTF-8 for the machine's old encoding
 
 
@@ -30,8 +31,8 @@ def _written(value: Any) -> str:
 
 
 def problem_response(status: int, *problems: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """problem+json (RFC 9457): the first problem's reason in both languages, and all of them in `errors`."""
-    answers = [problem.answer() for problem in problems]
+    """problem+json (RFC 9457): the first problem's reason in both languages, and all of them (20) in `errors`."""
+    answers = [problem.answer() for problem in problems[:MOST_PROBLEMS]]
     body = {"type": "about:blank", "status": status, "title": answers[0]["message_en"], **answers[0], "errors": answers}
     return PlainJSON(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 

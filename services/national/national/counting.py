@@ -74,16 +74,19 @@ def value_of(dimension: str, map_: str) -> str:
         "owner_kind": "coalesce(o.kind, 'not_stated')",
         "owner_kind_merged": f"CASE WHEN o.kind IN ({merged}) THEN '{MERGED}' ELSE coalesce(o.kind, 'not_stated') END",
         "occasion": "s.occasion",
-        "year": "y.year::text",
+        "year": "s.year",
         "platform": "f.platform",
     }[dimension]
 
 
 def counted(question: Question, arguments: Arguments) -> str:
-    """A SELECT with the columns product, key, certain, inside, candidates, and one for each dimension of `by`."""
+    """A SELECT with the columns product, key, certain, inside, candidates, and one for each dimension of `by`.
+
+    A thing is told from others by the columns that `thing_of` names.
+    """
     at = arguments.put(question.at)
     map_, filters = question.map, question.filters
-    columns = "".join(f', {value_of(dimension, map_)} AS "{dimension}"' for dimension in question.by)
+    cells = "".join(f', {value_of(dimension, map_)} AS "{dimension}"' for dimension in question.by)
     inside, reach = _provinces(question, arguments)
     conditions = [
         f"{value_of(name, map_)} = ANY({arguments.put(list(values))}::text[])"
@@ -91,13 +94,20 @@ def counted(question: Question, arguments: Arguments) -> str:
         if name != "province"
     ]
     source, key, certain, holds = _source(question, at)
+    owners = f"LEFT JOIN owner_period o ON o.owner = p.owner AND {on_day('o', at)}"
     where = " AND ".join([on_day("p", at), holds, *reach, *conditions])
-    return f"""SELECT s.product, {key} AS key, {certain} AS certain, {inside} AS inside,
-                      p.candidates_{map_} AS candidates{columns}
-               FROM {source}
-               JOIN product_period p ON p.product = s.product
-               LEFT JOIN owner_period o ON o.owner = p.owner AND {on_day("o", at)}
+    return f"""SELECT s.product, {key}, {certain} AS certain, {inside} AS inside,
+                      p.candidates_{map_} AS candidates{cells}
+               FROM {source} JOIN product_period p ON p.product = s.product
+               {owners if question.used & {"owner_kind", "owner_kind_merged"} else ""}
                WHERE {where}"""  # noqa: S608  # put together from this module's own words; values are arguments
+
+
+def thing_of(question: Question) -> str | None:
+    """The columns that tell one thing from another, or None where every row is a thing of its own."""
+    if question.indicator == "recognitions":
+        return "key, place" if "year" in question.used else None
+    return None if question.indicator == "products" else "key"
 
 
 def _source(question: Question, at: str) -> tuple[str, str, str, str]:
@@ -106,28 +116,17 @@ def _source(question: Question, at: str) -> tuple[str, str, str, str]:
     An act is counted in a year (each that it can have been issued in) only where the year is looked at.
     """
     if question.indicator == "recognitions":
-        if "year" not in question.used:
-            return "certificate s", "s.product", f"s.issued_hi <= {at}", f"s.issued_lo <= {at}"
-        first, last = "extract(year FROM s.issued_lo)::int", "extract(year FROM least(s.issued_hi, {at}))::int"
-        return (
-            f"certificate s CROSS JOIN LATERAL generate_series({first}, {last.format(at=at)}) AS y(year)",
-            "s.product || '/' || s.recognition_ref",
-            f"(s.issued_hi <= {at} AND {first} = y.year AND extract(year FROM s.issued_hi) = y.year)",
-            f"s.issued_lo <= {at}",
-        )
+        key = "s.product AS key, s.place"
+        if "year" in question.used:
+            return "issue s", key, f"(s.certain_from <= {at})", f"s.possible_from <= {at}"
+        return "certificate s", key, f"(s.issued_hi <= {at})", f"s.issued_lo <= {at}"
     parts = ["s.certain", *(f"s.{name}_certain" for name in ("stars", "group") if name in question.used)]
+    source = "standing s"
     if question.indicator == "online":
         parts.append("f.certain")
-        source = f"standing s JOIN offer f ON f.product = s.product AND {on_day('f', at)}"
-    else:
-        source = "standing s"
-    key = "p.owner" if question.indicator == "owners" else "s.product"
+        source += f" JOIN offer f ON f.product = s.product AND {on_day('f', at)}"
+    key = "p.owner AS key" if question.indicator == "owners" else "s.product AS key"
     return source, key, f"({' AND '.join(parts)})", on_day("s", at)
-
-
-def things_repeat(question: Question) -> bool:
-    """Whether one thing can have several rows, so that rows must not be counted for things."""
-    return question.indicator in ("owners", "online") or "year" in question.used
 
 
 def _provinces(question: Question, arguments: Arguments) -> tuple[str, list[str]]:

@@ -34,7 +34,7 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
     )
     owner = _state(OwnerState, await connection.fetchval(_LATEST.format(table="owner", key="id"), row["owner"]))
     payloads = await connection.fetch(
-        """SELECT e.payload::text FROM listing l JOIN listing_event e ON e.id = l.event
+        """SELECT e.payload::text FROM listing l JOIN event e ON e.id = l.event
            WHERE l.product = $1 ORDER BY l.namespace, l.ref, l.id""",
         product_id,
     )
@@ -85,7 +85,7 @@ async def owner(connection: Connection, owner_id: UUID, at: date) -> dict[str, A
 
 
 # The state as the latest event of a subject says it.
-_LATEST: Final = """SELECT e.payload::text FROM {table} t JOIN {table}_event e ON e.id = t.event WHERE t.{key} = $1"""
+_LATEST: Final = """SELECT e.payload::text FROM {table} t JOIN event e ON e.id = t.event WHERE t.{key} = $1"""
 
 
 def _state(model: type[State], payload: str | None) -> State | None:

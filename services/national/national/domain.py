@@ -52,8 +52,7 @@ class Certificate:
     """A recognition (công nhận) that was issued: what its dates leave open.
 
     Issued on one of the days `issued_lo` to `issued_hi`, both included. It has ended (expired or revoked) on no day
-    before `ends_lo`, and on every day from `ends_hi` on. That it was issued in a year, say, is possible if the two
-    ranges have a day in common, and certain if all days of issue lie in the year; what was revoked counts there, too.
+    before `ends_lo`, and on every day from `ends_hi` on.
     """
 
     recognition_ref: str
@@ -64,6 +63,15 @@ class Certificate:
     issued_hi: date
     ends_lo: date
     ends_hi: date
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A year in which a certificate can have been issued: since when it may count there, and since when it does."""
+
+    year: int
+    possible_from: date
+    certain_from: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,13 @@ def certificates(state: RecognitionState) -> list[Certificate]:
         left.remove(newest)
         ordered.append(newest[0])
     return ordered
+
+
+def issues(certificate: Certificate) -> list[Issue]:
+    """The years of its issue, in order. It is certain in a year if all its days are, and then once they have passed."""
+    lo, hi = certificate.issued_lo, certificate.issued_hi
+    certain_from = hi if lo.year == hi.year else date.max
+    return [Issue(year, max(lo, date(year, 1, 1)), certain_from) for year in range(lo.year, hi.year + 1)]
 
 
 def standings(state: RecognitionState, *, superseded_returns: bool = False) -> list[Standing]:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -69,8 +69,8 @@ def place_of(after: str) -> tuple[datetime, UUID]:
     try:
         moment, _, event_id = base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)).decode().partition("|")
         place = datetime.fromisoformat(moment), UUID(event_id)
-        if place[0].tzinfo is None:
-            raise ValueError("no zone")
+        if place[0].utcoffset() != timedelta(0):
+            raise ValueError("not as it was given")
     except (ValueError, binascii.Error):
         raise QueryRefused(Problem("bad-value", "/after", {"allowed": "next"})) from None
     return place

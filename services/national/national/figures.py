@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import asyncpg
 
 from contracts import provinces
-from national.counting import MERGED, ORDER, Arguments, Question, counted, things_repeat
+from national.counting import MERGED, ORDER, Arguments, Question, counted, thing_of
 from national.domain import MERGED_KINDS
 from servicekit.database import Connection
 
@@ -26,8 +26,7 @@ async def figure(connection: Connection, question: Question) -> dict[str, Any]:
     total = next(row for row in rows if row["part"] == "total")
     share = None
     if question.indicator == "online":
-        whole = next(row for row in await _tallies(connection, _all_products(question)) if row["part"] == "total")
-        share = {"numerator": total["count"], "denominator": whole["count"]}
+        share = {"numerator": total["count"], "denominator": await _all_products(connection, question)}
     return {
         "indicator": question.indicator,
         "at": question.at,
@@ -106,16 +105,25 @@ async def _tallies(connection: Connection, question: Question) -> Sequence[async
 def _tally(question: Question, condition: str, by: str = "") -> str:
     """Count and uncertain, from the rows that meet a condition; a thing is certain if one of its rows is."""
     columns = "count(*) AS count, count(*) FILTER (WHERE NOT certain) AS uncertain"
-    if not things_repeat(question):
+    thing = thing_of(question)
+    if thing is None:
         return f"{columns} FROM counted WHERE {condition}"
-    grouped = f"key, {by}" if by else "key"
+    grouped = f"{thing}, {by}" if by else thing
     return f"""{columns} FROM (SELECT {grouped}, bool_or(certain) AS certain FROM counted
                                WHERE {condition} GROUP BY {grouped}) things"""  # noqa: S608  # dimensions' names
 
 
-def _all_products(question: Question) -> Question:
+async def _all_products(connection: Connection, question: Question) -> int:
+    """How many products there are with the same filters, online or not."""
     rest = {name: values for name, values in question.filters.items() if name != "platform"}
-    return Question("products", question.at, question.map, (), rest)
+    arguments = Arguments()
+    rows = counted(Question("products", question.at, question.map, (), rest), arguments)
+    number = await connection.fetchval(
+        f"SELECT count(*) FROM ({rows}) counted WHERE inside",  # noqa: S608  # see `counted`
+        *arguments.values,
+    )
+    assert isinstance(number, int)
+    return number
 
 
 def _cells(question: Question, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:

@@ -88,6 +88,7 @@ def recognition_rows(event: Event) -> Rows:
     """A product's recognitions (công nhận): what was issued, and on which days the product counts by which."""
     state = _state(event, RecognitionState)
     product, made_by = state.product.id, UUID(event.envelope.id)
+    certificates = list(enumerate(domain.certificates(state), 1))
     return {
         "recognition": [(product, made_by)],
         "certificate": [
@@ -104,7 +105,22 @@ def recognition_rows(event: Event) -> Rows:
                 c.ends_hi,
                 made_by,
             )
-            for place, c in enumerate(domain.certificates(state), 1)
+            for place, c in certificates
+        ],
+        "issue": [
+            (
+                product,
+                place,
+                str(i.year),
+                _cell(c.occasion),
+                _cell(c.stars),
+                _cell(c.group),
+                i.possible_from,
+                i.certain_from,
+                made_by,
+            )
+            for place, c in certificates
+            for i in domain.issues(c)
         ],
         "standing": [
             (
@@ -264,6 +280,16 @@ PROJECTIONS: Final = (
                 "issued_hi",
                 "ends_lo",
                 "ends_hi",
+            ),
+            "issue": (
+                "product",
+                "place",
+                "year",
+                "occasion",
+                "stars",
+                "product_group",
+                "possible_from",
+                "certain_from",
             ),
             "standing": (
                 "product",

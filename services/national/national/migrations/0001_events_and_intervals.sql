@@ -114,6 +114,21 @@ CREATE TABLE certificate (
     PRIMARY KEY (product, place)
 );
 
+-- The years that a certificate can have been issued in; one that was revoked is among them. Of which year it is counts
+-- from `possible_from` on, for certain from `certain_from` on.
+CREATE TABLE issue (
+    product         uuid   NOT NULL,
+    place           bigint NOT NULL,
+    year            text   NOT NULL,
+    occasion        text   NOT NULL,
+    stars           text   NOT NULL,
+    product_group   text   NOT NULL,
+    possible_from   date   NOT NULL,
+    certain_from    date   NOT NULL,
+    event           uuid   NOT NULL,
+    PRIMARY KEY (product, place, year)
+);
+
 CREATE TABLE standing (
     product         uuid    NOT NULL,
     day_from        date    NOT NULL,
@@ -152,10 +167,10 @@ CREATE TABLE offer (
 CREATE INDEX offer_product ON offer (product);
 
 GRANT SELECT, INSERT ON event, owner_event, product_event, recognition_event, listing_event TO ocop_app;
-GRANT SELECT, INSERT, DELETE ON owner, owner_period, product, product_period, recognition, certificate, standing,
-    listing, offer TO ocop_app;
-GRANT SELECT ON event, owner, owner_period, product, product_period, recognition, certificate, standing, listing,
-    offer TO ocop_http;
+GRANT SELECT, INSERT, DELETE ON owner, owner_period, product, product_period, recognition, certificate, issue,
+    standing, listing, offer TO ocop_app;
+GRANT SELECT ON event, owner, owner_period, product, product_period, recognition, certificate, issue, standing,
+    listing, offer TO ocop_http;
 
 -- That something was put aside makes every figure incomplete. Whether there is anything, not what it is.
 GRANT SELECT (id) ON held TO ocop_http;
