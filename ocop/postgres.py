@@ -56,7 +56,7 @@ def _binary(name: str) -> str:
     return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)  # beside it lies an older version
 
 
-def _user_change() -> list[str]:
+def unprivileged() -> list[str]:
     """How root becomes the unprivileged user, yet keeps its way to files in directories closed to that user.
 
     So neither the repository's parents nor the state directory need be opened to everybody.
@@ -99,7 +99,7 @@ def _own(path: Path) -> None:
 def _initdb(data: Path, password_file: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own command line
         [
-            *_user_change(),
+            *unprivileged(),
             _binary("initdb"),
             f"--pgdata={data}",
             f"--username={SUPERUSER}",
@@ -146,7 +146,7 @@ def command(directory: Path, port: int) -> list[str]:
     sockets = str(data) if len(str(data).encode()) <= SOCKET_PATH_LIMIT else ""
     settings = SETTINGS | {"port": str(port), "unix_socket_directories": sockets}
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-    return [*_user_change(), _binary("postgres"), "-D", str(data), *options]
+    return [*unprivileged(), _binary("postgres"), "-D", str(data), *options]
 
 
 def url(port: int, password: str, user: str = SUPERUSER, database: str = "postgres", host: str = "127.0.0.1") -> str:

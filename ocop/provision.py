@@ -91,15 +91,22 @@ async def database(
 
 
 async def databases(superuser_url: str, services: Iterable[Service], passwords: Mapping[str, str]) -> None:
-    """Make roles and databases, and bring each database to this code's schema."""
+    """Make roles and databases, and bring each database to this code's schema. Raises OcopError."""
     services = tuple(services)
-    async with superuser(superuser_url) as connection:
-        await roles(connection, services, passwords)
-        for service in services:
-            await database(connection, service)
+    try:
+        async with superuser(superuser_url) as connection:
+            await roles(connection, services, passwords)
+            for service in services:
+                await database(connection, service)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise OcopError(f"PostgreSQL does not let this user make roles and databases: {error}.") from error
     for service in services:
         owner = service.roles[0]
-        await migrate.migrate(address(superuser_url, service.database, owner, passwords[owner]), service.wire)
+        url = address(superuser_url, service.database, owner, passwords[owner])
+        try:
+            await migrate.migrate(url, service.wire)
+        except (migrate.MigrationError, asyncpg.PostgresError) as error:
+            raise OcopError(f"The schema of {service.database} cannot be brought up to date: {error}.") from error
 
 
 async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:

@@ -28,7 +28,7 @@ from ocop.home import Home
 
 MARK = "OCOP_PROCESS"
 USER = "ocop"
-RPC_SECONDS = 10
+RPC_SECONDS = 5
 END_SECONDS = 20  # from the polite signal to SIGKILL
 
 

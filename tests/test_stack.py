@@ -130,6 +130,14 @@ def test_up_repairs_after_the_supervisors_own_death(running: Stack) -> None:
     running.pids()
 
 
+def test_up_replaces_a_supervisor_that_stands_still(running: Stack) -> None:
+    supervisor = running.supervisor()
+    supervisor.suspend()
+    running.up()
+    assert running.supervisor() != supervisor
+    running.pids()
+
+
 def test_up_repairs_when_everything_was_killed_at_once(running: Stack) -> None:
     old = members(running.home)
     for process in [running.supervisor(), *old]:

@@ -1,6 +1,7 @@
 """The engines of the tests are the real ones, with nothing switched off, and survive ``kill -9``."""
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -55,6 +56,20 @@ async def test_nobody_gets_in_without_the_password(engines: Engines) -> None:
         port = urlsplit(engines.postgres_url).port
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(host=host, port=port, user=postgres.SUPERUSER, password="guess", database="postgres")
+
+
+async def test_a_killed_server_starts_though_its_number_was_given_to_another(engines: Engines) -> None:
+    engines.kill_postgres()
+    # Of the same user, since the server takes a process that it may not signal for no server at all.
+    other = await asyncio.create_subprocess_exec(*postgres.unprivileged(), "sleep", "600")
+    try:
+        lock = engines.directory / "postgres" / "data" / "postmaster.pid"
+        lock.write_text(re.sub(r"^\d+", str(other.pid), lock.read_text()))
+        postgres.prepare(engines.directory / "postgres", "unused")
+        await engines.start_postgres()
+    finally:
+        other.kill()
+        await other.wait()
 
 
 async def test_waiting_for_what_is_not_there_ends(engines: Engines) -> None:

@@ -128,6 +128,12 @@ async def test_provisioning_again_changes_nothing_but_passwords(databases: Datab
             await provision.roles(superuser, [REGISTRY], databases.passwords)
 
 
+async def test_who_may_not_make_roles_is_told_so(databases: Databases) -> None:
+    database = await databases.make("registry")
+    with pytest.raises(OcopError, match="does not let this user make roles"):
+        await provision.databases(database.app, [REGISTRY], databases.passwords)
+
+
 async def test_each_test_has_its_own_database_and_can_set_it_back(databases: Databases) -> None:
     first, second = await databases.make("registry"), await databases.make("registry")
     assert first.name != second.name
