@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ocop import stack
+from ocop import dlq, oracle, stack, tenant
+from ocop.demo import Demo
 from ocop.errors import OcopError
 from ocop.home import Home
 from ocop.supervision import members
@@ -22,7 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # they hold passwords
 )
-console = Console()
+# Where nobody watches, tables are as wide as they need to be.
+console = Console(width=None if sys.stdout.isatty() else 130)
 notes = Console(stderr=True, highlight=False)
 
 
@@ -35,6 +37,11 @@ def pairs(texts: list[str], example: str) -> dict[str, str]:
             raise OcopError(f"{text!r} is not of the form {example}.")
         found[name] = value
     return found
+
+
+app.add_typer(tenant.app, name="tenant")
+app.add_typer(dlq.app, name="dlq")
+app.command()(dlq.waiting)
 
 
 @app.command()
@@ -116,6 +123,28 @@ def logs(
         raise OcopError(f"There is no log of {service or 'anything'} in {home.logs}.")
     sys.stdout.flush()
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])  # noqa: S606, S607 - coreutils, no shell
+
+
+@app.command()
+def demo() -> None:
+    """Start everything, submit what five provinces published, and compare; the exit status is 1 if anything differs."""
+    home = Home.here()
+    memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), {}, {})
+    if not asyncio.run(Demo(home, memory, console).run()):
+        raise typer.Exit(1)
+
+
+@app.command("oracle")
+def ask_oracle() -> None:
+    """Wait until all is quiet, then look for anything lost, doubled or out of order."""
+    memory = Home.here().recall()
+    bootstrap, urls = stack.kafka_bootstrap(memory), stack.application_urls(memory)
+    findings = asyncio.run(oracle.wait_until_quiet(bootstrap, urls, 60)) or asyncio.run(oracle.examine(bootstrap, urls))
+    for finding in findings:
+        console.print(finding, markup=False, soft_wrap=True)
+    if findings:
+        raise typer.Exit(1)
+    console.print("Nothing lost, nothing twice, nothing out of order.")
 
 
 def main() -> None:

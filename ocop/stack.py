@@ -71,6 +71,11 @@ def database_urls(memory: Memory, service: Service) -> tuple[str, str, str]:
     return owner, app, http
 
 
+def application_urls(memory: Memory) -> dict[str, str]:
+    """The database of every service that can be started, for its application role, by its name on the wire."""
+    return {service.wire: database_urls(memory, service)[1] for service in services.built()}
+
+
 def service_url(memory: Memory, instance: Instance) -> str:
     """Where the process answers HTTP."""
     return f"http://127.0.0.1:{memory.port(instance.name)}"

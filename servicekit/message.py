@@ -1,12 +1,13 @@
 """A record off a partition, decoded as far as its bytes allow."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+import asyncpg
 from pydantic import BaseModel, ValidationError
 
 from contracts import envelope as wire
@@ -129,6 +130,6 @@ class Kept:
     value: bytes
 
 
-def from_row(row: Mapping[str, Any]) -> Message:
+def from_row(row: asyncpg.Record) -> Message:
     """Decodes a held row again: the code may have learnt its type meanwhile."""
     return decode(Kept(row["topic"], row["partition"], row["offset"], from_json(row["headers"]), row["payload"]))

@@ -1,0 +1,43 @@
+"""A service's database for an operator's command: the one of its settings, or of the stack on this machine."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from ocop import stack
+from ocop.errors import OcopError
+from ocop.home import Home
+from ocop.services import SERVICES, Service
+from servicekit import database
+
+
+def service(name: str) -> Service:
+    """By its name, on the wire or of its folder. Raises OcopError."""
+    for each in SERVICES:
+        if name in (each.name, each.wire):
+            return each
+    raise OcopError(f"There is no service {name}; there are {', '.join(each.name for each in SERVICES)}.")
+
+
+@asynccontextmanager
+async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
+    """A connection with the application's role.
+
+    `OCOP_DATABASE_URL` is taken where it is set, as it is beside a running service; else the stack of OCOP_HOME.
+    """
+    url = os.environ.get("OCOP_DATABASE_URL")
+    if url is None:
+        memory = Home.here().recall()
+        if not memory.passwords:
+            raise OcopError("There is no stack here: `ocop up` starts one, or set OCOP_DATABASE_URL.")
+        url = stack.database_urls(memory, of)[1]
+    try:
+        connection = await database.connect(url, name="ocop")
+    except (OSError, asyncpg.PostgresError) as error:
+        raise OcopError(f"The database of {of.name} does not answer: {error}.") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
