@@ -7,16 +7,16 @@ from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
 
+from evaluation import domain as evaluation
+from marketplace_sync import domain as marketplace
 from national.projections import PROJECTIONS
 from pydantic import BaseModel
 from registry import domain as registry
 
 from contracts import envelope as wire
-from contracts.decision import Decision, NewEvent, Rejected, Submission, Waits
+from contracts.decision import Decision, Rejected, Submission, Waits
 from contracts.envelope import Envelope, dataschema, to_headers
-from contracts.evaluation import Recognition, RecognitionState, Revocation
-from contracts.marketplace import Delisting, ListingDocument, ListingState
-from contracts.names import NAMES, Key, aggregate_id, event_id
+from contracts.names import NAMES, aggregate_id, event_id
 from contracts.submission import SUBMISSIONS, decode_submission
 from contracts.topics import domain_topic
 from servicekit import database
@@ -65,43 +65,11 @@ def message(
     return decode(Kept(domain_topic(service, aggregate), 0, next(_offsets), headers, wire.encode(data)))
 
 
-def decide_recognition(state: RecognitionState | None, submission: Submission, known: Any) -> Decision:  # noqa: ARG001  # a decider's form
-    data: Any = submission.data
-    happening = submission.type.split(".")[4]
-    fields = data.model_dump(exclude={"product"})
-    acts = {each.recognition_ref: each for each in state.recognitions} if state else {}
-    before = acts.get(data.recognition_ref)
-    if happening == "revoked" and before:
-        revoked = Revocation(revoked_on=data.revoked_on, cause=data.cause, origin=submission.origin())
-        acts[data.recognition_ref] = before.model_copy(update={"revoked": revoked})
-    elif before:
-        kept = {"occasion": before.occasion, "previous_ref": before.previous_ref, "revoked": before.revoked}
-        fields |= kept | {"void": bool(data.void), "basis": "attested", "origin": submission.origin()}
-        acts[data.recognition_ref] = Recognition(**fields)
-    else:
-        occasion = {} if happening == "recognised" else {"occasion": happening}
-        acts[data.recognition_ref] = Recognition(**fields | occasion, basis="attested", origin=submission.origin())
-    made = RecognitionState(product=Key.of("product", data.product), recognitions=tuple(acts.values()))
-    return Decision(made, (NewEvent(f"vn.ocop.evaluation.recognition.{happening}.v1", made),))
-
-
-def decide_listing(state: ListingState | None, submission: Submission, known: Any) -> Decision:  # noqa: ARG001  # a decider's form
-    data: Any = submission.data
-    if state:
-        end = Delisting(delisted_on=data.delisted_on, origin=submission.origin())
-        made = state.model_copy(update={"delisted": end})
-        return Decision(made, (NewEvent("vn.ocop.marketplace.listing.delisted.v1", made),))
-    fields = data.model_dump(exclude={"listing", "product"})
-    document = ListingDocument(**fields, product=Key.of("product", data.product), origin=submission.origin())
-    made = ListingState(**Key.of("listing", data.listing).model_dump(), documents=(document,))
-    return Decision(made, (NewEvent("vn.ocop.marketplace.listing.listed.v1", made),))
-
-
 DECIDE: dict[str, Any] = {
     "owner": registry.decide_owner,
     "product": registry.decide_product,
-    "recognition": decide_recognition,
-    "listing": decide_listing,
+    "recognition": evaluation.decide_recognition,
+    "listing": marketplace.decide_listing,
 }
 
 

@@ -53,7 +53,7 @@ def _number(least: int, most: int) -> BeforeValidator:
         if isinstance(value, int):
             return value
         if not re.fullmatch("[0-9]{1,4}", str(value)) or not least <= int(str(value)) <= most:
-            raise refusal("bad-value", allowed=f"{least}…{most}")
+            raise refusal("bad-value", allowed=f"{least}-{most}")
         return int(str(value))
 
     return BeforeValidator(read)
