@@ -1,7 +1,8 @@
 """Real Kafka and real PostgreSQL for tests: one pair for the whole run, private pairs for tests that kill them.
 
 Embedded unless told otherwise. For the pair of the run ``TEST_KAFKA_BOOTSTRAP`` and ``TEST_DATABASE_URL`` (a
-superuser's) name engines that are there, and ``TEST_ENGINES=docker`` starts containers. Private pairs are always
+superuser's) name engines that are there, for tests alone: topics are deleted and passwords of roles set.
+``TEST_ENGINES=docker`` starts containers. Private pairs are always
 embedded, since they are killed. What cannot be had fails the tests that need it; nothing is skipped.
 """
 
