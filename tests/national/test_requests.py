@@ -59,7 +59,6 @@ REFUSED: list[tuple[str, str, str]] = [
     ("/v1/products?after=x", "bad-value", "/after"),
     ("/v1/products?after=%E2%82%AC", "bad-value", "/after"),
     ("/v1/products?after=AHww", "bad-value", "/after"),
-    ("/v1/products.csv?after=", "", ""),
     ("/v1/products?by=stars", "unknown-field", "/by"),
     (f"/v1/products/{ID}?at=x", "bad-date", "/at"),
     ("/v1/products/SP-1", "wrong-type", ""),
@@ -78,7 +77,7 @@ REFUSED: list[tuple[str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "code", "pointer"), [row for row in REFUSED if row[1]], ids=lambda text: text[:60])
+@pytest.mark.parametrize(("path", "code", "pointer"), REFUSED, ids=lambda text: text[:60])
 async def test_what_is_not_understood_is_refused_in_both_languages(
     http: httpx2.AsyncClient, path: str, code: str, pointer: str
 ) -> None:
@@ -89,7 +88,7 @@ async def test_what_is_not_understood_is_refused_in_both_languages(
     assert (found["status"], found["code"], found["pointer"]) == (422, code, pointer)
     assert found["errors"][0]["code"] == code
     assert found["message_vi"] and found["message_en"] and found["help"]["vi"] and found["help"]["en"]
-    assert "…" not in found["message_vi"].replace("0…", "").replace("1…", ""), "a place of the words is not filled"
+    assert "…" not in found["message_vi"], "a place of the words is not filled"
 
 
 async def test_all_that_is_wrong_is_said_at_once_up_to_a_limit(http: httpx2.AsyncClient) -> None:
@@ -140,7 +139,7 @@ async def test_no_request_is_an_accident(http: httpx2.AsyncClient) -> None:
         "1e400",
         "%",
         "💥",
-        "‮",
+        "\u202e",
         "9" * 400,
         "a,b,,",
         "{}",
