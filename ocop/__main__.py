@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ocop import dlq, oracle, stack, tenant
+from ocop import dlq, mail, oracle, stack, tenant
 from ocop.demo import Demo
 from ocop.errors import OcopError
 from ocop.home import Home
@@ -42,6 +42,8 @@ def pairs(texts: list[str], example: str) -> dict[str, str]:
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(dlq.app, name="dlq")
 app.command()(dlq.waiting)
+app.add_typer(mail.app, name="notifications")
+app.command()(mail.mails)
 
 
 @app.command()

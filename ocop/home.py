@@ -80,6 +80,11 @@ class Home:
     def record(self) -> Path:
         return self.path / "stack.json"
 
+    @property
+    def mails(self) -> Path:
+        """Where the embedded mail server keeps what it is given."""
+        return self.path / "mails"
+
     def log(self, process: str) -> Path:
         """The file that a process's output goes to."""
         return self.logs / f"{process}.log"

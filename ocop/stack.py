@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx2
 
 from contracts.topics import TOPICS
-from ocop import kafka, postgres, provision, services
+from ocop import kafka, mailbox, postgres, provision, services
 from ocop.errors import OcopError
 from ocop.home import Home, Memory
 from ocop.services import Service
@@ -95,7 +95,11 @@ def up(home: Home, say: Say, replicas: Mapping[str, int], settings: Mapping[str,
         if not alive and members(home):
             say("Stopping what a killed supervisor left behind")
             stop_members(home)
-        programs = [*_engines(home, memory, prepare=not alive, say=say), *_services(memory)]
+        programs = [
+            *_engines(home, memory, prepare=not alive, say=say),
+            _mailbox(home, memory),
+            *_services(memory),
+        ]
         home.remember(memory)
         supervisor.configure(programs)
         if alive:
@@ -143,6 +147,11 @@ def _engines(home: Home, memory: Memory, *, prepare: bool, say: Say) -> Iterator
         yield Program("postgres", command, priority=10, stop_signal="INT")
 
 
+def _mailbox(home: Home, memory: Memory) -> Program:
+    command = (sys.executable, "-m", "ocop.mailbox", str(memory.port("mailbox")), str(home.mails))
+    return Program("mailbox", command, priority=15)
+
+
 def _services(memory: Memory) -> Iterator[Program]:
     for instance in instances(memory):
         _, app, http = database_urls(memory, instance.service)
@@ -152,6 +161,7 @@ def _services(memory: Memory) -> Iterator[Program]:
             "OCOP_DATABASE_HTTP_URL": http,
             "OCOP_HTTP_HOST": "127.0.0.1",
             "OCOP_HTTP_PORT": str(memory.port(instance.name)),
+            "OCOP_SMTP_PORT": str(memory.port("mailbox")),
         }
         yield Program(instance.name, (sys.executable, "-m", instance.service.package), environment)
 
@@ -173,8 +183,8 @@ async def _bring_up(home: Home, memory: Memory, supervisor: Supervisor, say: Say
     passwords = {role: memory.password(role) for service in services.built() for role in service.roles}
     await provision.databases(postgres_url(memory), services.built(), passwords)
     await provision.topics(kafka_bootstrap(memory), TOPICS.values())
-    for instance in instances(memory):
-        supervisor.start(instance.name)
+    for name in ("mailbox", *(instance.name for instance in instances(memory))):
+        supervisor.start(name)
     await _wait_until_ready(home, memory, supervisor, say)
 
 
@@ -258,4 +268,6 @@ async def status(home: Home) -> list[Status]:
 async def _engine_status(memory: Memory, name: str) -> tuple[str, bool]:
     if name == "kafka":
         return kafka_bootstrap(memory), await kafka.answers(kafka_bootstrap(memory))
+    if name == "mailbox":
+        return f"127.0.0.1:{memory.port('mailbox')}", await mailbox.answers(memory.port("mailbox"))
     return f"127.0.0.1:{memory.port('postgres')}", await postgres.answers(postgres_url(memory))

@@ -4,6 +4,7 @@
 - `runner`     one poll, one transaction: the only place that owns position, retry and giving up
 - `decider`    submissions -> decisions: inbox, state, event log, outcomes
 - `projector`  numbered events -> rows, each applied once, in order
+- `listener`   records without numbers, outcomes above all
 - `held`       what waits, and how it is woken
 - `outbox`, `relay`  what was said, and its way to Kafka
 - `setback`    refuses to go on from a database that knows less than it has said

@@ -11,8 +11,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 import pytest
-from gateway import api, tenants
-from gateway.outcomes import Outcomes
+from gateway import api, outcomes, tenants
 from gateway.repeater import Repeater
 from gateway.settings import Settings
 
@@ -20,6 +19,7 @@ from contracts.envelope import Envelope, dataschema, encode, to_headers
 from contracts.outcome import Outcome, outcome_type
 from servicekit import database
 from servicekit.database import Pool
+from servicekit.listener import Listener
 from servicekit.message import Kept, Message, decode
 from tests.engines import Databases
 from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
@@ -104,7 +104,7 @@ def outcome_message(submission: dict[str, Any], number: int, state: str, **said:
 
 async def hear(gateway: Gateway, *messages: Message) -> None:
     async with gateway.pool.acquire() as connection, connection.transaction():
-        await Outcomes().handle(connection, messages)
+        await Listener(outcomes.TOPICS, outcomes.hear).handle(connection, messages)
 
 
 # -------------------------------------------------------------------- taking

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from gateway import api
-from gateway.outcomes import Outcomes
+from gateway import api, outcomes
 from gateway.repeater import Repeater
 from gateway.settings import Settings
+from servicekit.listener import Listener
 from servicekit.service import Service
 
 
@@ -14,7 +14,7 @@ async def main() -> None:
     settings = Settings()
     async with Service("gateway", settings) as service:
         await service.run(
-            reads=[Outcomes()],
+            reads=[Listener(outcomes.TOPICS, outcomes.hear)],
             app=api.build(service.http_pool, settings, taken=service.relay.wake),
             workers=[Repeater(service.pool, settings.repeat_after_s).run],
         )

@@ -103,7 +103,8 @@ async def take(
         f"""INSERT INTO submission AS s (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
                                          digest, body, headers, payload, received_at, repeat_at, state)
             SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service, n.digest,
-                   n.body, n.headers::jsonb, n.payload, $2::timestamptz, $2::timestamptz + make_interval(secs => $3::float8),
+                   n.body, n.headers::jsonb, n.payload, $2::timestamptz,
+                   $2::timestamptz + make_interval(secs => $3::float8),
                    coalesce(({BEST_OUTCOME.format(row="n")}), 'received')
             FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[],
                         $11::text[], $12::text[], $13::bytea[], $14::text[], $15::bytea[])

@@ -1,1 +1,1 @@
-"""Notifications: what provinces are told by mail."""
+"""Notifications: tells a province by mail what it must act on."""

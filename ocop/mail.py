@@ -1,0 +1,73 @@
+"""`ocop notifications contact` and `ocop mails`: whom to tell, and what was told on this machine."""
+
+import asyncio
+import re
+from typing import Annotated
+
+import typer
+from notifications import store
+from rich.console import Console
+from rich.table import Table
+
+from contracts.names import namespaces_of
+from ocop import databases, mailbox
+from ocop.errors import OcopError
+from ocop.home import Home
+
+app = typer.Typer(help="Whom to tell by mail.", no_args_is_help=True)
+console = Console()
+
+_ADDRESS = re.compile(r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9.-]{1,255}")
+
+
+@app.command()
+def contact(
+    tenant: Annotated[str, typer.Argument(help="Province of the catalogue of 2025, for instance 2025-80.")],
+    address: Annotated[str, typer.Argument(help="Mail address of the office.")],
+) -> None:
+    """Set the address at which a province is told; what was due meanwhile is sent there."""
+    try:
+        namespaces_of(tenant)
+    except ValueError as error:
+        raise OcopError(f"{error}.") from error
+    if not _ADDRESS.fullmatch(address):
+        raise OcopError(f"{address} is not a mail address.")
+
+    async def run() -> None:
+        async with databases.opened(databases.service("notifications")) as connection:
+            await store.set_contact(connection, tenant, address)
+
+    asyncio.run(run())
+
+
+@app.command()
+def contacts() -> None:
+    """Show every address."""
+
+    async def run() -> list[tuple[str, str, object]]:
+        async with databases.opened(databases.service("notifications")) as connection:
+            return [*await store.contacts(connection)]
+
+    table = Table("tenant", "address", box=None, pad_edge=False)
+    for tenant, address, _ in asyncio.run(run()):
+        table.add_row(tenant, address)
+    console.print(table)
+
+
+def mails(
+    number: Annotated[int | None, typer.Argument(help="Show this one whole; the list if left out.")] = None,
+) -> None:
+    """Show the mails that the stack's own mail server has kept."""
+    kept = mailbox.read(Home.here().mails)
+    if number is not None:
+        if not 1 <= number <= len(kept):
+            raise OcopError(f"There are {len(kept)} mails.")
+        message = kept[number - 1]
+        for header in ("From", "To", "Subject", "Date", "Message-ID"):
+            console.print(f"{header}: {message[header]}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\n{message.get_content()}", markup=False, highlight=False, soft_wrap=True)
+        return
+    table = Table("", "date", "to", "subject", box=None, pad_edge=False)
+    for place, message in enumerate(kept, start=1):
+        table.add_row(str(place), str(message["Date"]), str(message["To"]), str(message["Subject"]))
+    console.print(table if kept else "No mail has come.")

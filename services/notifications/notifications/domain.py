@@ -1,0 +1,73 @@
+"""What a province is told, and when: pure rules from events to deliveries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from contracts.envelope import Envelope
+from contracts.evaluation import RecognitionState
+from contracts.outcome import FINAL, Outcome
+from contracts.reasons import REASONS, words
+
+REVOKED: Final = "vn.ocop.evaluation.recognition.revoked.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing to tell a tenant, from `due_at` on; its id is the same whenever it is derived again."""
+
+    rule: str
+    tenant: str
+    cause: UUID
+    due_at: datetime
+    told: dict[str, Any]
+
+    @property
+    def id(self) -> UUID:
+        """One per rule and cause."""
+        return uuid5(self.cause, self.rule)
+
+
+def of_outcome(outcome: Outcome, envelope: Envelope, waiting_after: timedelta) -> Delivery | None:
+    """A rejection is told at once, waiting when it has lasted; everything else needs nobody."""
+    if outcome.state not in ("rejected", "waiting"):
+        return None
+    told: dict[str, Any] = {
+        "event_id": outcome.event_id,
+        "source": outcome.source,
+        "type": outcome.type,
+        "submission_id": str(outcome.submission_id),
+        "pointer": outcome.pointer or "",
+    }
+    if outcome.code:
+        told["code"] = outcome.code
+    if outcome.code in REASONS:  # else said by a newer version: the code alone must do
+        told |= words(outcome.code, outcome.params)
+    due_at = envelope.recordedtime + (waiting_after if outcome.state == "waiting" else timedelta())
+    return Delivery(outcome.state, envelope.tenant, outcome.submission_id, due_at, told)
+
+
+def ended(outcomes: Sequence[Outcome]) -> list[UUID]:
+    """Submissions that no longer wait."""
+    return [outcome.submission_id for outcome in outcomes if outcome.state in FINAL]
+
+
+def of_revocation(state: RecognitionState, envelope: Envelope) -> Delivery | None:
+    """A revoked recognition (thu hồi công nhận) is told to the province that reported it."""
+    if envelope.type != REVOKED:
+        return None
+    ended = [(each, each.revoked) for each in state.recognitions if each.revoked is not None]
+    recognition, revocation = max(ended, key=lambda pair: pair[1].origin.sequence)
+    act = revocation.act
+    told = {
+        "product": f"{state.product.namespace}/{state.product.ref}",
+        "recognition_ref": recognition.recognition_ref,
+        "stars": recognition.stars,
+        "revoked_on": str(revocation.revoked_on or ""),
+        "cause": {"dd": "đ"}.get(revocation.cause or "", revocation.cause or ""),
+        "act": (act.number if act else None) or "",
+        "event_id": envelope.id,
+    }
+    return Delivery("revoked", envelope.tenant, UUID(envelope.id), envelope.recordedtime, told)

@@ -1,0 +1,76 @@
+"""The worker: makes mails of what is due and hands them to the mail server.
+
+A mail is claimed for a while, sent, and marked. A crash between sending and marking sends it once more, with the
+same Message-ID. A server that does not take it is tried again, ever less often, for as long as it takes.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiosmtplib
+import structlog
+
+from notifications import letter, store
+from notifications.settings import Settings
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.failpoint import failpoint
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 1.0
+LEASE_S = 60
+SEND_TIMEOUT_S = 20
+AT_ONCE = 10
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 5.0, 3600.0
+
+
+class Postman:
+    """Runs in every replica; what one has claimed, the others leave."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool, self._settings = pool, settings
+
+    async def run(self) -> None:
+        """Looks every second, until cancelled."""
+        while True:
+            try:
+                found = await self.once()
+            except Exception as error:
+                if not database.is_outage(error):
+                    raise
+                found = 0
+            if not found:
+                await asyncio.sleep(EVERY_S)
+
+    async def once(self) -> int:
+        """Makes mails of what is due and sends what is to be sent now; returns how many were tried."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await store.make_mails(connection)
+            mails = await store.claim(connection, LEASE_S, AT_ONCE)
+        for mail in mails:
+            await self._send(mail)
+        return len(mails)
+
+    async def _send(self, mail: Mapping[str, Any]) -> None:
+        settings = self._settings
+        try:
+            await aiosmtplib.send(
+                letter.write(mail, settings.smtp_from),
+                hostname=settings.smtp_host,
+                port=settings.smtp_port,
+                username=settings.smtp_user or None,
+                password=settings.smtp_password or None,
+                start_tls=settings.smtp_starttls,
+                timeout=SEND_TIMEOUT_S,
+            )
+        except (aiosmtplib.SMTPException, OSError) as error:
+            wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)
+            log.warning("mail not taken", mail=str(mail["id"]), error=repr(error), again_in_s=wait_s)
+            async with self._pool.acquire() as connection:
+                await store.put_off(connection, mail["id"], wait_s, repr(error))
+            return
+        failpoint("mail-sent")
+        async with self._pool.acquire() as connection:
+            await store.sent(connection, mail["id"])

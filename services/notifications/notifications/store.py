@@ -1,0 +1,104 @@
+"""SQL of notifications: deliveries come in with the events, mails are made of what is due."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from notifications.domain import Delivery
+from servicekit.database import Connection
+
+MOST_IN_ONE_MAIL = 100
+
+
+async def add(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Adds what is new; what was told, or cancelled, stays so."""
+    ordered = sorted(deliveries, key=lambda each: each.id)
+    await connection.executemany(
+        """INSERT INTO delivery (id, rule, tenant, cause, due_at, told) VALUES ($1, $2, $3, $4, $5, $6)
+           ON CONFLICT DO NOTHING""",
+        [(each.id, each.rule, each.tenant, each.cause, each.due_at, each.told) for each in ordered],
+    )
+
+
+async def cancel(connection: Connection, submissions: Sequence[UUID]) -> None:
+    """What no longer waits is not told to wait, unless it has been."""
+    await connection.execute(
+        """UPDATE delivery SET cancelled = true
+           WHERE id IN (SELECT id FROM delivery WHERE rule = 'waiting' AND cause = ANY($1::uuid[]) AND mail IS NULL
+                        ORDER BY id FOR UPDATE)""",
+        submissions,
+    )
+
+
+async def make_mails(connection: Connection) -> int:
+    """Puts what is due into mails, one per tenant and rule, for tenants that have a contact; returns how many mails."""
+    groups = await connection.fetch(
+        """SELECT d.tenant, d.rule, array_agg(d.id ORDER BY d.due_at, d.id) AS ids
+           FROM (SELECT id, tenant, rule, due_at FROM delivery
+                 WHERE mail IS NULL AND NOT cancelled AND due_at <= clock_timestamp()
+                   AND tenant IN (SELECT tenant FROM contact)
+                 ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED) d
+           GROUP BY 1, 2"""
+    )
+    for group in groups:
+        mail_id = uuid7()
+        await connection.execute(
+            "INSERT INTO mail (id, tenant, rule) VALUES ($1, $2, $3)", mail_id, group["tenant"], group["rule"]
+        )
+        await connection.execute(
+            "UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, group["ids"][:MOST_IN_ONE_MAIL]
+        )
+    return len(groups)
+
+
+async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[str, Any]]:
+    """Mails to send now, each with its address and what it tells; nobody else gets them while the lease lasts."""
+    rows = await connection.fetch(
+        """UPDATE mail SET next_at = clock_timestamp() + make_interval(secs => $1::float8), attempts = attempts + 1
+           WHERE id IN (SELECT id FROM mail WHERE sent_at IS NULL AND next_at <= clock_timestamp()
+                        ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+           RETURNING id, tenant, rule, made_at, attempts,
+                     (SELECT c.mail FROM contact c WHERE c.tenant = mail.tenant) AS address""",
+        float(lease_s),
+        limit,
+    )
+    told = await connection.fetch(
+        "SELECT mail, told, due_at FROM delivery WHERE mail = ANY($1::uuid[]) ORDER BY due_at, id",
+        [row["id"] for row in rows],
+    )
+    return [{**row, "entries": [each["told"] for each in told if each["mail"] == row["id"]]} for row in rows]
+
+
+async def sent(connection: Connection, mail_id: UUID) -> None:
+    """The mail server has taken it."""
+    await connection.execute("UPDATE mail SET sent_at = clock_timestamp(), error = NULL WHERE id = $1", mail_id)
+
+
+async def put_off(connection: Connection, mail_id: UUID, wait_s: float, error: str) -> None:
+    """It could not be sent; it is tried again after so many seconds."""
+    await connection.execute(
+        """UPDATE mail SET next_at = clock_timestamp() + make_interval(secs => $2::float8), error = $3
+           WHERE id = $1""",
+        mail_id,
+        wait_s,
+        error[:500],
+    )
+
+
+async def set_contact(connection: Connection, tenant: str, mail: str) -> None:
+    """From now on the tenant is told at this address, also what has been due meanwhile."""
+    await connection.execute(
+        """INSERT INTO contact (tenant, mail) VALUES ($1, $2)
+           ON CONFLICT (tenant) DO UPDATE SET mail = EXCLUDED.mail, set_at = clock_timestamp()""",
+        tenant,
+        mail,
+    )
+
+
+async def contacts(connection: Connection) -> list[tuple[str, str, datetime]]:
+    """Every tenant that is told, and where."""
+    rows = await connection.fetch("SELECT tenant, mail, set_at FROM contact ORDER BY tenant")
+    return [(row["tenant"], row["mail"], row["set_at"]) for row in rows]

@@ -1,0 +1,275 @@
+"""What provinces are told: once per rule and cause, when it is due, whatever comes twice or is down meanwhile."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+from notifications import letter, store
+from notifications.intake import OUTCOMES, REVOCATIONS, hear
+from notifications.postman import Postman
+from notifications.settings import Settings
+
+from contracts.envelope import Envelope, dataschema, encode, to_headers
+from contracts.evaluation import RecognitionState
+from contracts.outcome import Outcome, outcome_type
+from contracts.topics import decode_event
+from ocop import mailbox
+from ocop.home import free_port
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.listener import Listener
+from servicekit.message import Kept, Message, decode
+from servicekit.projector import Event
+from tests.engines import Databases
+
+TENANT = "2025-68"
+ADDRESS = "ocop@lamdong.example"
+EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples"
+
+
+@dataclass(slots=True)
+class Office:
+    """The service's parts on a database, beside a real mail server that can be shut."""
+
+    pool: Pool
+    postman: Postman
+    port: int
+    directory: Path
+    server: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """The mail server listens from now on."""
+        self.server = asyncio.create_task(mailbox.serve(self.port, self.directory))
+        async with asyncio.timeout(5):
+            while not await mailbox.answers(self.port):
+                await asyncio.sleep(0.01)
+
+    async def hears(self, *messages: Message, waiting_after_s: float = 86_400) -> None:
+        """Takes outcomes as the service does."""
+        listener = Listener(OUTCOMES, hear(timedelta(seconds=waiting_after_s)))
+        async with self.pool.acquire() as connection, connection.transaction():
+            await listener.handle(connection, messages)
+
+    async def contact(self, tenant: str = TENANT, address: str = ADDRESS) -> None:
+        """Sets whom to tell."""
+        async with self.pool.acquire() as connection:
+            await store.set_contact(connection, tenant, address)
+
+    def mails(self) -> list[EmailMessage]:
+        """What the server has kept."""
+        return mailbox.read(self.directory)
+
+
+@pytest.fixture
+async def office(databases: Databases, tmp_path: Path) -> AsyncIterator[Office]:
+    made = await databases.make("notifications")
+    pool, port = await database.open_pool(made.app), free_port()
+    settings = Settings(kafka_bootstrap="-", database_url=made.app, smtp_port=port)
+    made_office = Office(pool, Postman(pool, settings), port, tmp_path)
+    await made_office.open()
+    yield made_office
+    if made_office.server is not None:
+        made_office.server.cancel()
+        await asyncio.gather(made_office.server, return_exceptions=True)
+    await pool.close()
+
+
+def outcome(
+    state: str, submission: UUID, number: int = 1, *, tenant: str = TENANT, ago: timedelta = timedelta(), **said: Any
+) -> Message:
+    """An outcome of a submission that was received a while ago."""
+    type_ = outcome_type("registry", state)
+    received = datetime.now(UTC) - ago
+    envelope = Envelope(
+        id=str(uuid4()),
+        source="/services/registry",
+        type=type_,
+        subject=str(submission),
+        time=received,
+        dataschema=dataschema(type_),
+        tenant=tenant,
+        correlationid=str(submission),
+        causationid=str(submission),
+        recordedtime=received,
+        subjectsequence=number,
+    )
+    data = Outcome(
+        submission_id=submission,
+        source=f"/provinces/{tenant}/test",
+        event_id=f"event-{submission}",
+        type="vn.ocop.province.product.registered.v1",
+        subject=uuid4(),
+        state=state,
+        **said,
+    )
+    lines = tuple((name, value.encode()) for name, value in to_headers(envelope).items())
+    return decode(Kept("ocop.registry.outcome", 0, number, lines, encode(data)))
+
+
+def rejection(submission: UUID, **more: Any) -> Message:
+    params = {"ref": "2025-68/SP-1"}
+    return outcome("rejected", submission, code="already-registered", pointer="/data/product", params=params, **more)
+
+
+async def test_a_rejection_is_told_once(office: Office) -> None:
+    await office.contact()
+    message = rejection(UUID(int=1))
+    await office.hears(message, message)
+    assert await office.postman.once() == 1
+    await office.hears(message)
+    assert await office.postman.once() == 0
+    (mail,) = office.mails()
+    assert mail["To"] == ADDRESS
+    assert mail["Subject"] == "[OCOP 2025-68] Hồ sơ gửi lên bị từ chối / Submissions rejected (1)"
+    text = mail.get_content()
+    assert f"event-{UUID(int=1)}" in text
+    assert "[already-registered] /data/product" in text
+    assert "2025-68/SP-1" in text
+
+
+async def test_what_is_due_together_is_one_mail_per_tenant_and_rule(office: Office) -> None:
+    await office.contact()
+    await office.contact("2025-80", "ocop@tayninh.example")
+    await office.hears(*(rejection(UUID(int=n)) for n in range(120)), rejection(UUID(int=500), tenant="2025-80"))
+    await office.postman.once()
+    await office.postman.once()
+    subjects = sorted(str(mail["Subject"]) for mail in office.mails())
+    assert [subject.split()[1].strip("]") + subject[-5:] for subject in subjects] == [
+        "2025-68(100)",
+        "2025-68 (20)",
+        "2025-80d (1)",
+    ]
+
+
+async def test_without_a_contact_it_waits_for_one(office: Office) -> None:
+    await office.hears(rejection(UUID(int=1)))
+    assert await office.postman.once() == 0
+    await office.contact()
+    assert await office.postman.once() == 1
+
+
+async def test_waiting_is_told_after_a_day_and_only_while_it_lasts(office: Office) -> None:
+    await office.contact()
+    fresh, old, over = UUID(int=1), UUID(int=2), UUID(int=3)
+    day = timedelta(days=1, minutes=1)
+    said: dict[str, Any] = {"code": "unknown-owner", "pointer": "/data/owner", "params": {"ref": "2025-68/CT-1"}}
+    await office.hears(
+        outcome("waiting", fresh, **said),
+        outcome("waiting", old, ago=day, **said),
+        outcome("waiting", over, ago=day, **said),
+        outcome("applied", over, 2, ago=day),
+    )
+    late_repeat = outcome("waiting", over, ago=day, **said)
+    await office.hears(late_repeat)
+    assert await office.postman.once() == 1
+    (mail,) = office.mails()
+    text = mail.get_content()
+    assert f"event-{old}" in text
+    assert f"event-{fresh}" not in text
+    assert f"event-{over}" not in text
+
+
+async def test_a_server_that_is_down_is_tried_again_with_the_same_message_id(office: Office) -> None:
+    await office.contact()
+    await office.hears(rejection(UUID(int=1)))
+    assert office.server is not None
+    office.server.cancel()
+    await asyncio.gather(office.server, return_exceptions=True)
+    assert await office.postman.once() == 1
+    assert await office.postman.once() == 0, "it is put off"
+    row = await office.pool.fetchrow("SELECT id, error, next_at - clock_timestamp() AS wait FROM mail")
+    assert row is not None
+    assert "Connect" in row["error"]
+    assert timedelta(seconds=3) < row["wait"] <= timedelta(seconds=5)
+    await office.open()
+    await office.pool.execute("UPDATE mail SET next_at = clock_timestamp()")
+    assert await office.postman.once() == 1
+    (mail,) = office.mails()
+    assert mail["Message-ID"] == f"<{row['id']}@ocop-interconnect>"
+
+
+async def test_a_crash_between_sending_and_marking_repeats_it_with_the_same_message_id(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.contact()
+    await office.hears(rejection(UUID(int=1)))
+
+    def crash(name: str) -> None:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr("notifications.postman.failpoint", crash)
+    with pytest.raises(RuntimeError, match="mail-sent"):
+        await office.postman.once()
+    monkeypatch.undo()
+    assert await office.postman.once() == 0, "nobody else sends it while the lease lasts"
+    await office.pool.execute("UPDATE mail SET next_at = clock_timestamp()")
+    assert await office.postman.once() == 1
+    first, second = office.mails()
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first.as_bytes() == second.as_bytes()
+
+
+async def test_back_off_is_capped(office: Office) -> None:
+    await office.contact()
+    await office.hears(rejection(UUID(int=1)))
+    assert office.server is not None
+    office.server.cancel()
+    await asyncio.gather(office.server, return_exceptions=True)
+    await office.postman.once()
+    await office.pool.execute("UPDATE mail SET next_at = clock_timestamp(), attempts = 100")
+    await office.postman.once()
+    wait = await office.pool.fetchval("SELECT next_at - clock_timestamp() FROM mail")
+    assert timedelta(minutes=59) < wait <= timedelta(hours=1)
+
+
+async def test_two_replicas_send_each_mail_once(office: Office) -> None:
+    for n in range(40):
+        await office.contact(f"2025-{n + 10:02}", "ocop@example.example")
+    await office.hears(*(rejection(UUID(int=n), tenant=f"2025-{n + 10:02}") for n in range(40)))
+    while sum(await asyncio.gather(office.postman.once(), office.postman.once())):
+        pass
+    assert len(office.mails()) == len({mail["Message-ID"] for mail in office.mails()}) == 40
+
+
+def recognition_event(event: str, example: str) -> Event:
+    """An example of the contracts, as it lies on evaluation's topic."""
+    type_ = f"vn.ocop.evaluation.recognition.{event}.v1"
+    payload = json.dumps(json.loads((EXAMPLES / type_ / example).read_bytes())).encode()
+    submission, received = str(uuid4()), datetime(2026, 9, 1, tzinfo=UTC)
+    envelope = Envelope(
+        id=str(UUID(int=77)),
+        source="/services/evaluation",
+        type=type_,
+        subject=str(UUID(int=5)),
+        time=received,
+        dataschema=dataschema(type_),
+        tenant=TENANT,
+        correlationid=submission,
+        causationid=submission,
+        recordedtime=received,
+        subjectsequence=2,
+    )
+    return Event(envelope, decode_event(type_, payload), "ocop.evaluation.recognition", payload)
+
+
+def test_a_revocation_is_told() -> None:
+    event = recognition_event("revoked", "valid-no-longer-made.json")
+    (row,) = REVOCATIONS.rows(event)["delivery"]
+    assert row[:5] == (uuid5(UUID(int=77), "revoked"), "revoked", TENANT, UUID(int=77), event.envelope.recordedtime)
+    mail = {"id": UUID(int=1), "tenant": TENANT, "rule": "revoked", "made_at": row[4], "address": ADDRESS}
+    text = letter.write({**mail, "entries": [row[5]]}, "ocop@localhost").get_content()
+    assert isinstance(event.data, RecognitionState)
+    assert f"{event.data.product.namespace}/{event.data.product.ref}, {row[5]['recognition_ref']}" in text
+    assert "nguyên nhân / cause: đ" in text
+
+
+def test_other_events_of_a_recognition_need_nobody() -> None:
+    (example,) = sorted((EXAMPLES / "vn.ocop.evaluation.recognition.recognised.v1").glob("valid-*.json"))[:1]
+    assert REVOCATIONS.rows(recognition_event("recognised", example.name)) == {}
