@@ -1,0 +1,160 @@
+"""The way out: nothing removed that is not confirmed, nothing sent out of order, one leader."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from ocop import oracle
+from servicekit import database, outbox, relay
+from servicekit.database import Pool
+from servicekit.kafka import start_producer
+from servicekit.outbox import Outgoing
+from servicekit.relay import Relay
+from tests.engines import Database, Databases
+
+TOPIC = "ocop.registry.owner"
+DEADLINE_S = 20
+
+
+@pytest.fixture
+async def registry(databases: Databases) -> Database:
+    return await databases.make("registry")
+
+
+@pytest.fixture
+async def pool(registry: Database) -> AsyncIterator[Pool]:
+    pool = await database.open_pool(registry.app)
+    yield pool
+    await pool.close()
+
+
+def row(number: int) -> Outgoing:
+    return Outgoing(TOPIC, "same-key", {"ce_id": str(number)}, str(number).encode())
+
+
+@asynccontextmanager
+async def relaying(bootstrap: str, made: Database) -> AsyncIterator[Relay]:
+    running = Relay("registry", bootstrap, made.app)
+    task = asyncio.create_task(running.run())
+    try:
+        yield running
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def emptied(pool: Pool) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while await pool.fetchval("SELECT count(*) FROM outbox"):
+            await asyncio.sleep(0.02)
+
+
+async def sent(bootstrap: str) -> list[int]:
+    return [int(record.value) for record in (await oracle.read_topics(bootstrap))[TOPIC]]
+
+
+async def test_in_order_and_removed_when_confirmed(kafka_topics: str, registry: Database, pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(n) for n in range(1200)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    assert await sent(kafka_topics) == list(range(1200))
+    assert await pool.fetchval("SELECT sum(next_offset) FROM relayed") == 1200
+
+
+async def test_a_lower_id_that_commits_while_others_are_sent_is_not_removed(
+    kafka_topics: str, registry: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`DELETE … WHERE id <= last` would remove it unsent."""
+    send_all = relay._send_all
+    async with pool.acquire() as late:
+        transaction = late.transaction()
+        await transaction.start()
+        await outbox.put(late, [row(1)])
+        async with pool.acquire() as connection:
+            await outbox.put(connection, [row(2)])
+        committed = False
+
+        async def commit_meanwhile(producer: Any, rows: Sequence[Any]) -> Any:
+            nonlocal committed
+            results = await send_all(producer, rows)
+            if not committed:
+                committed = True
+                await transaction.commit()
+            return results
+
+        monkeypatch.setattr(relay, "_send_all", commit_meanwhile)
+        async with relaying(kafka_topics, registry):
+            await emptied(pool)
+    assert sorted(await sent(kafka_topics)) == [1, 2]
+
+
+async def test_nothing_is_removed_around_a_hole(
+    kafka_topics: str, registry: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A send that failed in the middle: what follows it was perhaps sent, and is sent again behind it."""
+    send_all = relay._send_all
+    producers: list[Any] = []
+    removed: list[list[int]] = []
+    remove = relay._remove
+
+    async def fail_once(producer: Any, rows: Sequence[Any]) -> list[RecordMetadata | BaseException]:
+        results: list[RecordMetadata | BaseException] = await send_all(producer, rows)
+        producers.append(producer)
+        if len(producers) == 1:
+            results[1] = KafkaError("lost")
+        return results
+
+    async def watched(connection: Any, confirmed: Sequence[Any]) -> None:
+        removed.append([int(each["payload"]) for each, _ in confirmed])
+        await remove(connection, confirmed)
+
+    monkeypatch.setattr(relay, "_send_all", fail_once)
+    monkeypatch.setattr(relay, "_remove", watched)
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(n) for n in range(4)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    assert removed == [[0], [1, 2, 3]]
+    assert await sent(kafka_topics) == [0, 1, 2, 3, 1, 2, 3]
+    assert producers[0] is not producers[1], "after an error the producer is made anew"
+
+
+async def test_the_producer_is_idempotent_and_waits_for_all(kafka_topics: str) -> None:
+    producer = await start_producer(kafka_topics, "test")
+    try:
+        assert producer._txn_manager is not None  # aiokafka shows its idempotence nowhere else
+        assert producer._sender._acks == -1
+    finally:
+        await producer.stop()
+
+
+async def test_one_leader_and_its_lock_goes_with_its_connection(
+    kafka_topics: str, registry: Database, pool: Pool
+) -> None:
+    async def leaders() -> list[int]:
+        rows = await pool.fetch(
+            """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
+               WHERE locktype = 'advisory' AND granted AND d.datname = current_database()"""
+        )
+        return [each["pid"] for each in rows]
+
+    async with relaying(kafka_topics, registry), relaying(kafka_topics, registry):
+        async with asyncio.timeout(DEADLINE_S):
+            while len(await leaders()) != 1:
+                await asyncio.sleep(0.02)
+        (first,) = await leaders()
+        owner = await database.connect(registry.superuser)
+        await owner.execute("SELECT pg_terminate_backend($1)", first)
+        await owner.close()
+        async with pool.acquire() as connection:
+            await outbox.put(connection, [row(n) for n in range(10)])
+        await emptied(pool)
+        (second,) = await leaders()
+        assert second != first
+    assert await sent(kafka_topics) == list(range(10))
