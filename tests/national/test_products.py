@@ -204,6 +204,10 @@ async def test_a_table_of_products_holds_no_formula(http: httpx2.AsyncClient) ->
     assert (await http.get("/v1/products.json?q=st25")).json() == (await http.get("/v1/products?q=st25")).json()
 
 
+async def test_reported_up_to_is_the_latest_day_of_all_that_was_reported(http: httpx2.AsyncClient) -> None:
+    assert (await ask(http, "/v1/figures/products"))["reported_up_to"] == {"2004-67": "2026-08-05"}
+
+
 # --- one product ---
 
 

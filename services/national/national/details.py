@@ -40,11 +40,8 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
     )
     listings = [ListingState.model_validate_json(p["payload"], extra="ignore", context=INSIDE) for p in payloads]
     subjects = [product_id, *(listing.id for listing in listings)]
-    listed = {
-        listing.ref: (document.listed_on, document.origin)
-        for listing in listings
-        for document in listing.documents[-1:]
-    }
+    newest = {listing.ref: max(listing.documents, key=lambda d: d.origin.sequence) for listing in listings}
+    listed = {ref: (document.listed_on, document.origin) for ref, document in newest.items()}
     return {
         "at": at,
         **products.told(row),
