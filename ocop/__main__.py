@@ -128,11 +128,13 @@ def logs(
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    pause: Annotated[float, typer.Option(help="Seconds between batches, to watch it or to kill things meanwhile.")] = 0,
+) -> None:
     """Start everything, submit what five provinces published, and compare; the exit status is 1 if anything differs."""
     home = Home.here()
     memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), {}, {})
-    if not asyncio.run(Demo(home, memory, console).run()):
+    if not asyncio.run(Demo(home, memory, console, pause).run()):
         raise typer.Exit(1)
 
 

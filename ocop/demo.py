@@ -62,8 +62,8 @@ class Line:
 class Demo:
     """One run against the stack of a home."""
 
-    def __init__(self, home: Home, memory: Memory, console: Console) -> None:
-        self._home, self._memory, self._console = home, memory, console
+    def __init__(self, home: Home, memory: Memory, console: Console, pause_s: float = 0) -> None:
+        self._home, self._memory, self._console, self._pause_s = home, memory, console, pause_s
         self.gateway = f"http://127.0.0.1:{memory.ports['gateway']}"
         self.national = f"http://127.0.0.1:{memory.ports['national']}"
 
@@ -96,6 +96,7 @@ class Demo:
                     events = history.events[start : start + BATCH]
                     unapplied += await self._batch(client, key, events, counts)
                     progress.advance(task, len(events))
+                    await asyncio.sleep(self._pause_s)
         return counts, unapplied
 
     async def _batch(

@@ -1,14 +1,16 @@
 """How a service runs. One reading order explains all of it:
 
 - `message`    a record off a partition, decoded or not
-- `runner`     one poll, one transaction: the only place that owns position, retry and giving up
-- `decider`    submissions -> decisions: inbox, state, event log, outcomes
-- `projector`  numbered events -> rows, each applied once, in order
-- `listener`   records without numbers, outcomes above all
-- `held`       what waits, and how it is woken
+- `runner`     one poll, one transaction: owns position, retry and giving up; `patience` says how long
+- `position`   how far a database has read, and its comparison with the log
+- `handler`    the seam: what a service does with records, of which there are three kinds:
+    - `decider`    submissions -> decisions, with `batch` (one transaction's work), `inbox`, `state`, `records`
+    - `projector`  numbered events -> rows, each applied once, in order
+    - `listener`   records without numbers, outcomes above all
+- `held`       what waits; `waker` tries it again, `trouble` shows it to an operator
 - `outbox`, `relay`  what was said, and its way to Kafka
 - `setback`    refuses to go on from a database that knows less than it has said
 - `service`    puts these together behind one `run`
 
-The rest is ground: `settings`, `database`, `migrate`, `kafka`, `health`, `telemetry`, `failpoint`.
+The rest is ground: `settings`, `database`, `migrate`, `kafka`, `topic_ids`, `health`, `telemetry`, `failpoint`.
 """

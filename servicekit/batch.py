@@ -4,32 +4,23 @@ Reading comes first, under the subjects' locks; deciding changes only this objec
 with one statement per table, in the lock order held, state, log, outbox.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
-from contracts import envelope as wire
 from contracts.decision import Decision, Rejected, Submission, Waits
-from contracts.envelope import Envelope, dataschema
 from contracts.names import event_id as derived_id
-from contracts.outcome import Outcome, outcome_id, outcome_type
-from contracts.topics import domain_topic, outcome_topic
-from servicekit import held, outbox, state
+from servicekit import held, inbox, outbox, records, state
 from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
+from servicekit.inbox import Event, InboxRow
 from servicekit.message import Message
 from servicekit.outbox import Outgoing
 from servicekit.telemetry import METRICS
 
 TICK = timedelta(microseconds=1)
-UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # of bytes that name none
-
-Event = tuple[str, str]  # (source, id) of a submission
 
 
 @dataclass(slots=True)
@@ -38,22 +29,6 @@ class SubjectRow:
 
     last_sequence: int
     last_recorded: datetime | None
-    changed: bool = False
-
-
-@dataclass(slots=True)
-class InboxRow:
-    """What became of a submission."""
-
-    submission_id: UUID | None
-    digest: str | None
-    state: str = "new"
-    code: str | None = None
-    pointer: str | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    event_ids: list[UUID] = field(default_factory=list)
-    outcome_seq: int = 0
-    new: bool = False
     changed: bool = False
 
 
@@ -127,23 +102,7 @@ class Batch:
 
     async def read_inbox(self, events: Iterable[Event]) -> None:
         """What became of these submissions earlier."""
-        wanted = sorted(set(events))
-        rows = await self.connection.fetch(
-            "SELECT * FROM inbox WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
-            [source for source, _ in wanted],
-            [event_id for _, event_id in wanted],
-        )
-        for row in rows:
-            self.inbox[row["source"], row["event_id"]] = InboxRow(
-                row["submission_id"],
-                row["digest"],
-                row["state"],
-                row["code"],
-                row["pointer"],
-                row["params"] or {},
-                list(row["event_ids"]),
-                row["outcome_seq"],
-            )
+        self.inbox |= await inbox.read(self.connection, events)
 
     # ---------------------------------------------------------------- deciding, in memory
 
@@ -190,47 +149,25 @@ class Batch:
             subject.changed = True
             event_id = derived_id(submission.submission_id, self.service, index)
             row.event_ids.append(event_id)
-            self._log.append(self._log_row(key, message, subject, event_id, event.type, event.data))
+            said = records.domain_event(
+                self.service, key, message, subject.last_sequence, subject.last_recorded, event_id, event
+            )
+            self._log.append(
+                LogRow(
+                    *key,
+                    subject.last_sequence,
+                    event_id,
+                    event.type,
+                    subject.last_recorded,
+                    submission.submission_id,
+                    said,
+                )
+            )
         if subject.last_sequence == len(verdict.events) and key[0] in self.wake:
             self.held.known.append(key[1])
         self.states[key] = verdict.state
         self.known[key[1]] = submission.tenant
         self._say(message, row, "applied", None, None, {})
-
-    def _log_row(
-        self, key: Key, message: Message, subject: SubjectRow, event_id: UUID, type_: str, data: BaseModel
-    ) -> LogRow:
-        cause = message.envelope
-        assert cause is not None and subject.last_recorded is not None  # set by the caller
-        aggregate, subject_id = key
-        envelope = Envelope(
-            id=str(event_id),
-            source=f"/services/{self.service}",
-            type=type_,
-            subject=str(subject_id),
-            time=cause.time,
-            dataschema=dataschema(type_),
-            tenant=cause.tenant,
-            correlationid=cause.correlationid,
-            causationid=cause.correlationid,
-            recordedtime=subject.last_recorded,
-            subjectsequence=subject.last_sequence,
-            traceparent=cause.traceparent,
-            canary=cause.canary,
-        )
-        outgoing = Outgoing(
-            domain_topic(self.service, aggregate), str(subject_id), wire.to_headers(envelope), wire.encode(data)
-        )
-        return LogRow(
-            aggregate,
-            subject_id,
-            subject.last_sequence,
-            event_id,
-            type_,
-            subject.last_recorded,
-            UUID(cause.correlationid),
-            outgoing,
-        )
 
     def repeat(self, message: Message, row: InboxRow) -> None:
         """A submission seen before: says again what was said, to the submission id in this record.
@@ -366,49 +303,16 @@ class Batch:
         params: Mapping[str, Any],
         event_ids: Sequence[UUID],
     ) -> None:
-        submission_id = message.named_uuid("correlationid")
-        if submission_id is None:
-            return  # bytes that name no submission have nobody to tell
-        type_ = outcome_type(self.service, state)
-        cause = message.envelope
-        time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
-        envelope = Envelope(
-            id=str(outcome_id(submission_id, self.service, number)),
-            source=f"/services/{self.service}",
-            type=type_,
-            subject=str(submission_id),
-            time=time,
-            dataschema=dataschema(type_),
-            tenant=message.named("tenant") or "",
-            correlationid=str(submission_id),
-            causationid=str(submission_id),
-            recordedtime=message.named_time("recordedtime") or time,
-            subjectsequence=number,
-            traceparent=cause.traceparent if cause else None,
-            canary=cause.canary if cause else False,
-        )
-        outcome = Outcome(
-            submission_id=submission_id,
-            source=message.named("source") or "",
-            event_id=message.named("id") or "",
-            type=message.named("type") or "",
-            subject=message.named_uuid("subject") or submission_id,
-            state=state,
-            code=code,
-            pointer=pointer,
-            params=dict(params),
-            event_ids=tuple(event_ids),
-        )
-        self._said.append(
-            Outgoing(outcome_topic(self.service), str(submission_id), wire.to_headers(envelope), wire.encode(outcome))
-        )
+        said = records.outcome(self.service, message, number, state, code, pointer, params, event_ids)
+        if said is not None:
+            self._said.append(said)
 
     # ---------------------------------------------------------------- writing, in the lock order
 
     async def write(self) -> None:
         """Puts everything down. The outbox comes last, after every lock is held."""
         await held.write(self.connection, self.held)
-        await self._write_inbox()
+        await inbox.write(self.connection, self.inbox)
         decided = [key for key, row in self.subjects.items() if row.changed]
         for aggregate in sorted({aggregate for aggregate, _ in decided}):
             mine = [key for key in decided if key[0] == aggregate]
@@ -416,47 +320,6 @@ class Batch:
             await state.save(self.connection, aggregate, states, {key[1]: self._tenants[key] for key in mine})
         await self._write_log()
         await outbox.put(self.connection, [row.outgoing for row in self._log] + self._said)
-
-    async def _write_inbox(self) -> None:
-        rows = [(event, row) for event, row in sorted(self.inbox.items()) if row.changed]
-        if not rows:
-            return
-        columns = (
-            [source for (source, _), _ in rows],
-            [event_id for (_, event_id), _ in rows],
-            [row.submission_id for _, row in rows],
-            [row.digest for _, row in rows],
-            [row.state for _, row in rows],
-            [row.code for _, row in rows],
-            [row.pointer for _, row in rows],
-            [json.dumps(row.params, ensure_ascii=False) if row.params else None for _, row in rows],
-            [",".join(map(str, row.event_ids)) for _, row in rows],
-            [row.outcome_seq for _, row in rows],
-            [row.new for _, row in rows],
-        )
-        # A new row that is already there was written by another transaction since it was looked for (the same
-        # id under two subjects): the primary key refuses it, and the poll is taken again.
-        await self.connection.execute(
-            """WITH n AS (
-                 SELECT source, event_id, submission_id, digest, state, code, pointer, params::jsonb AS params,
-                        coalesce(string_to_array(nullif(event_ids, ''), ',')::uuid[], '{}') AS event_ids,
-                        outcome_seq, new
-                 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                             $8::text[], $9::text[], $10::int[], $11::boolean[])
-                   AS u(source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
-                        outcome_seq, new)
-               ), changed AS (
-                 UPDATE inbox i SET submission_id = n.submission_id, digest = n.digest, state = n.state,
-                        code = n.code, pointer = n.pointer, params = n.params, event_ids = n.event_ids,
-                        outcome_seq = n.outcome_seq
-                 FROM n WHERE NOT n.new AND i.source = n.source AND i.event_id = n.event_id
-               )
-               INSERT INTO inbox (source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
-                                  outcome_seq)
-               SELECT source, event_id, submission_id, digest, state, code, pointer, params, event_ids, outcome_seq
-               FROM n WHERE n.new ORDER BY source, event_id""",
-            *columns,
-        )
 
     async def _write_log(self) -> None:
         changed = [(key, row) for key, row in sorted(self.subjects.items()) if row.changed]

@@ -215,6 +215,10 @@ class Projectors:
             applied.setdefault(key, []).append(row.message)
             _drop(row, changes)
             depth -= 1
+        for number, row in stream.held.items():
+            if row.ready and number > stream.applied + 1:  # marked too early: what comes before it is missing
+                row.ready = False
+                changes.changed.append(row)
         nxt = stream.held.get(stream.applied + 1)
         if nxt is not None and nxt.reason != "failed" and nxt.id:
             changes.promoted.add(key)

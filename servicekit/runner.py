@@ -8,10 +8,9 @@ poll ─► decode ─► BEGIN · lock positions · leave out what another has 
 """
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -20,37 +19,20 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from servicekit import database, position
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
+from servicekit.handler import Handler
 from servicekit.health import Health
-from servicekit.held import Key
 from servicekit.kafka import Subscription
 from servicekit.message import Message, decode
+from servicekit.patience import BUDGET_S, Backoff, alone
 from servicekit.settings import Settings
 from servicekit.telemetry import METRICS
+from servicekit.waker import Waker, repeat
 
 log = structlog.get_logger(__name__)
 
-TRIES_ALONE = 5
-BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 10.0
-POLL_BUDGET_S = 120.0  # then the poll is put back: after 300 s without one aiokafka leaves the group
-DRAIN_EVERY_S, SWEEP_EVERY_S, LAG_EVERY_S = 0.25, 5.0, 30.0
-DRAIN_HEADS = 500
-GAP_ALERT_S = 60
+LAG_EVERY_S = 30.0
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
-
-
-class Handler(Protocol):
-    """What a service does with the records of its topics. `depth` limits held rows taken along; 0 takes none."""
-
-    @property
-    def topics(self) -> tuple[str, ...]: ...
-
-    async def handle(self, connection: Connection, messages: Sequence[Message], depth: int = ...) -> None: ...
-    async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None: ...
-    async def ready(self, connection: Connection, limit: int) -> list[Key]: ...
-    async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = ...) -> None: ...
-    async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None: ...
-    async def sweep(self, connection: Connection) -> int: ...
 
 
 class Runner(ConsumerRebalanceListener):
@@ -80,6 +62,7 @@ class Runner(ConsumerRebalanceListener):
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
+        self._waker = Waker(pool, handlers, health, committed)
         self._subscription = Subscription(
             settings.kafka_bootstrap,
             service,
@@ -97,7 +80,7 @@ class Runner(ConsumerRebalanceListener):
 
     async def run(self) -> None:
         """Starts reading and goes on until cancelled; a broker that is away is waited for."""
-        backoff = _Backoff()
+        backoff = Backoff()
         while True:
             try:
                 await self._subscription.start()
@@ -107,17 +90,11 @@ class Runner(ConsumerRebalanceListener):
                 await self._subscription.stop()
                 self._health.turned()
                 await backoff.wait()
-        loops = [
-            asyncio.create_task(self._drain_loop()),
-            asyncio.create_task(self._sweep_loop()),
-            asyncio.create_task(self._lag_loop()),
-        ]
         try:
-            await asyncio.gather(*loops)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._waker.run())
+                group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
             await self._subscription.stop()
 
     async def _missing(self) -> list[str]:
@@ -182,12 +159,12 @@ class Runner(ConsumerRebalanceListener):
     async def _poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         started = time.monotonic()
         self._health.heard()
-        backoff = _Backoff()
+        backoff = Backoff()
         poll: dict[TopicPartition, list[Message]] = {}
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             poll.setdefault(partition, []).append(decode(record))
-        while time.monotonic() - started < POLL_BUDGET_S:
+        while time.monotonic() - started < BUDGET_S:
             try:
                 await self._take(poll)
                 METRICS.transaction.observe(time.monotonic() - started)
@@ -303,127 +280,11 @@ class Runner(ConsumerRebalanceListener):
                     await position.advance(connection, moved)
             await self._after(moved, 1)
 
-        return await self._try(message.place, attempt, give_up)
+        return await alone(message.place, attempt, give_up, self._pool, self._health)
 
-    async def _try(
-        self,
-        what: str,
-        attempt: Callable[[], Awaitable[None]],
-        give_up: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> bool:
-        started, backoff, failed = time.monotonic(), _Backoff(), 0
-        while time.monotonic() - started < POLL_BUDGET_S:
-            self._health.turned()
-            try:
-                await attempt()
-                return True
-            except Exception as error:
-                if not database.is_outage(error) and await self._database_answers():
-                    failed += 1
-                    log.exception("failed alone", what=what, attempt=failed)
-                    if failed >= TRIES_ALONE:
-                        reason = {"class": type(error).__name__, "text": str(error)[:2000], "attempts": failed}
-                        try:
-                            await give_up(reason)
-                            return True
-                        except Exception as worse:
-                            log.exception("could not be put aside", what=what, error=repr(worse))
-                            return False
-            await backoff.wait()
-        return False
-
-    async def _database_answers(self) -> bool:
-        try:
-            return bool(await self._pool.fetchval("SELECT 1", timeout=5))
-        except Exception:
-            return False
-
-    # ---------------------------------------------------------------- held rows, the second input
-
-    async def drain(self) -> int:
-        """Tries ready heads once, at most 500; returns how many subjects there were."""
-        count = 0
-        for handler in self._handlers:
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    keys = await handler.ready(connection, DRAIN_HEADS)
-                    if keys:
-                        await handler.drain(connection, keys)
-                        failpoint("drain-before-commit")
-            except Exception as error:
-                if database.is_outage(error):
-                    raise
-                log.exception("drain failed, taking its heads one by one")
-                keys = await self._drain_one_by_one(handler)
-            if keys:
-                self._committed()
-            count += len(keys)
-        return count
-
-    async def _drain_one_by_one(self, handler: Handler) -> list[Key]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            keys = await handler.ready(connection, DRAIN_HEADS)
-        for key in keys:
-
-            async def attempt(key: Key = key) -> None:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    await handler.drain(connection, [key], 1)
-
-            async def give_up(error: dict[str, Any], key: Key = key) -> None:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    await handler.fail_head(connection, key, error)
-
-            await self._try(f"held {key[0]}/{key[1]}", attempt, give_up)
-        return keys
-
-    async def sweep(self) -> int:
-        """Marks what became ready unnoticed; returns how many rows."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            marked = 0
-            for handler in self._handlers:
-                marked += await handler.sweep(connection)
-            gaps = await connection.fetchval(
-                """SELECT count(*) FROM held
-                   WHERE reason = 'gap' AND since < clock_timestamp() - make_interval(secs => $1)""",
-                GAP_ALERT_S,
-            )
-        if gaps:
-            log.error("numbers missing on a topic", rows=gaps)
-        return marked
-
-    async def _drain_loop(self) -> None:
-        await self._repeat(DRAIN_EVERY_S, self.drain)
-
-    async def _sweep_loop(self) -> None:
-        await self._repeat(SWEEP_EVERY_S, self.sweep)
-
-    async def _lag_loop(self) -> None:
-        await self._repeat(LAG_EVERY_S, self._measure_lag)
+    # ---------------------------------------------------------------- lag
 
     async def _measure_lag(self) -> int:
         ends = await self._subscription.consumer.end_offsets(list(self._stands))
         self._health.lag(sum(max(0, end - self._stands.get(partition, end)) for partition, end in ends.items()))
         return 0
-
-    async def _repeat(self, every: float, work: Callable[[], Awaitable[int]]) -> None:
-        """`work` for ever: at once again while it finds something, else after a pause."""
-        while True:
-            found = 0
-            try:
-                found = await work()
-            except Exception as error:
-                if not database.is_outage(error) and not isinstance(error, KafkaError):
-                    log.exception("background work failed")
-            if not found:
-                await asyncio.sleep(every)
-
-
-class _Backoff:
-    """Capped and jittered: 0.1 s, 0.2 s … 10 s, each between half and whole."""
-
-    def __init__(self) -> None:
-        self._next = BACKOFF_FIRST_S
-
-    async def wait(self) -> None:
-        await asyncio.sleep(self._next * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
-        self._next = min(self._next * 2, BACKOFF_MOST_S)

@@ -16,9 +16,10 @@ from fastapi import FastAPI
 from contracts.topics import TOPICS
 from servicekit import database, migrate
 from servicekit.database import Pool
+from servicekit.handler import Handler
 from servicekit.health import Health, health_routes
 from servicekit.relay import Relay
-from servicekit.runner import Handler, Runner
+from servicekit.runner import Runner
 from servicekit.setback import unknown_records
 from servicekit.settings import Settings
 from servicekit.telemetry import configure_logging

@@ -10,8 +10,8 @@ from contracts.decision import Decision
 from contracts.envelope import Envelope, dataschema, encode, to_headers
 from contracts.names import Ref, aggregate_id, event_id
 from servicekit.database import Pool
+from servicekit.handler import Handler
 from servicekit.message import Kept, Message, decode
-from servicekit.runner import Handler
 from tests.deciding import RECEIVED, last
 from tests.submissions import TENANT, product, product_updated
 

@@ -23,7 +23,7 @@ COMMAND_SECONDS = 180
 
 # The engines and one process of each service, but two of the first.
 REPLICATED = built()[0].name
-NAMES = sorted(["kafka", "postgres", f"{REPLICATED}-2", *(service.name for service in built())])
+NAMES = sorted(["kafka", "postgres", "mailbox", f"{REPLICATED}-2", *(service.name for service in built())])
 
 
 class Stack:

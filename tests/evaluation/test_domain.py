@@ -284,7 +284,7 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "",
     ),
     "the other one was never issued": (
-        [recognised("1", "2025-06-19"), corrected("1", void=True), recognised("2", "2026-08-05")],
+        [recognised("1", "2025-06-19"), corrected("1", "2025-06-19", void=True), recognised("2", "2026-08-05")],
         "→ recognised",
         "",
     ),
@@ -312,6 +312,16 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
     ),
     "perhaps superseded, and if so that one still runs": (
         [recognised("1", "2024-05-01"), renewed("2"), recognised("3", "2026-08-05")],
+        "still-valid",
+        "/data/issued_on",
+    ),
+    "one issued later leaves no doubt, whenever it was revoked": (
+        [
+            recognised("1", "2025-06-19"),
+            renewed("3", "2026-12-01", time="2027-01-01T00:00:00+07:00"),
+            revoked("3", time="2027-01-01T00:00:00+07:00"),
+            recognised("2", "2026-08-05"),
+        ],
         "still-valid",
         "/data/issued_on",
     ),

@@ -4,20 +4,15 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from evaluation.__main__ import DECIDERS
-from evaluation.projections import PRODUCTS
+from evaluation.__main__ import READS
 
 from servicekit import database
 from servicekit.database import Pool
-from servicekit.decider import Deciders
-from servicekit.projector import Projectors
-from servicekit.runner import Handler
 from tests.acts import corrected, recognised, renewed, revoked
 from tests.engines import Databases
 from tests.known import drain, poll, product_id, product_told
 from tests.submissions import Province, withdrawal
 
-READS: tuple[Handler, ...] = (Projectors([PRODUCTS]), Deciders("evaluation", DECIDERS))
 APPLIED, WAITING, BEHIND = ("applied", None), ("waiting", "unknown-product"), ("waiting", "behind-earlier")
 
 

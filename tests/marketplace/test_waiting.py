@@ -4,20 +4,15 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from marketplace_sync.__main__ import DECIDERS
-from marketplace_sync.projections import PRODUCTS
+from marketplace_sync.__main__ import READS
 
 from servicekit import database
 from servicekit.database import Pool
-from servicekit.decider import Deciders
-from servicekit.projector import Projectors
-from servicekit.runner import Handler
 from tests.acts import delisted, listed
 from tests.engines import Databases
 from tests.known import drain, poll, product_told
 from tests.submissions import Province, withdrawal
 
-READS: tuple[Handler, ...] = (Projectors([PRODUCTS]), Deciders("marketplace", DECIDERS))
 APPLIED, WAITING, BEHIND = ("applied", None), ("waiting", "unknown-product"), ("waiting", "behind-earlier")
 
 

@@ -216,3 +216,10 @@ async def test_reader_and_drain_both_lock_the_stream(pool: Pool, reader: Project
         await other.execute("SELECT FROM stream WHERE subject = $1 FOR UPDATE", SUBJECT)
         await pool.execute("UPDATE held SET ready = true")
         assert await drain(pool, reader) == 0, "a drain must pass over a stream that another works on"
+
+
+async def test_a_retry_before_its_predecessor_has_come_waits_for_it(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1), message(3, payload=b"\xff"))
+    await pool.execute("UPDATE held SET ready = true")
+    assert await drain(pool, reader) == 1
+    assert await drain(pool, reader) == 0, "it must not be tried again and again"

@@ -1,0 +1,71 @@
+"""How long something is tried: a back-off between attempts, and five failures alone before it is given up."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.health import Health
+
+log = structlog.get_logger(__name__)
+
+TRIES_ALONE = 5
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 10.0
+BUDGET_S = 120.0  # then what is tried is put back: after 300 s without a poll aiokafka leaves the group
+
+
+class Backoff:
+    """Capped and jittered: 0.1 s, 0.2 s … 10 s, each between half and whole."""
+
+    def __init__(self) -> None:
+        self._next = BACKOFF_FIRST_S
+
+    async def wait(self) -> None:
+        """Sleeps, longer at each call."""
+        await asyncio.sleep(self._next * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
+        self._next = min(self._next * 2, BACKOFF_MOST_S)
+
+
+async def alone(
+    what: str,
+    attempt: Callable[[], Awaitable[None]],
+    give_up: Callable[[dict[str, Any]], Awaitable[None]],
+    pool: Pool,
+    health: Health,
+) -> bool:
+    """Tries one thing by itself until it succeeds, or has failed five times while the database answers.
+
+    Then `give_up` puts it aside, with the reason. False if it could be neither done nor put aside in two minutes.
+    """
+    started, backoff, failed = time.monotonic(), Backoff(), 0
+    while time.monotonic() - started < BUDGET_S:
+        health.turned()
+        try:
+            await attempt()
+            return True
+        except Exception as error:
+            if not database.is_outage(error) and await _database_answers(pool):
+                failed += 1
+                log.exception("failed alone", what=what, attempt=failed)
+                if failed >= TRIES_ALONE:
+                    reason = {"class": type(error).__name__, "text": str(error)[:2000], "attempts": failed}
+                    try:
+                        await give_up(reason)
+                        return True
+                    except Exception as worse:
+                        log.exception("could not be put aside", what=what, error=repr(worse))
+                        return False
+        await backoff.wait()
+    return False
+
+
+async def _database_answers(pool: Pool) -> bool:
+    try:
+        return bool(await pool.fetchval("SELECT 1", timeout=5))
+    except Exception:
+        return False

@@ -1,0 +1,92 @@
+"""The records that a deciding service says: its domain events, and the outcomes of submissions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from contracts import envelope as wire
+from contracts.decision import NewEvent
+from contracts.envelope import Envelope, dataschema
+from contracts.outcome import Outcome, outcome_id, outcome_type
+from contracts.topics import domain_topic, outcome_topic
+from servicekit.held import Key
+from servicekit.message import Message
+from servicekit.outbox import Outgoing
+
+UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of bytes that name none
+
+
+def domain_event(
+    service: str, key: Key, cause: Message, sequence: int, recorded_at: datetime, event_id: UUID, event: NewEvent
+) -> Outgoing:
+    """An aggregate's event, numbered, with the submission that caused it."""
+    aggregate, subject = key
+    submission = cause.envelope
+    assert submission is not None  # only what decoded is decided
+    envelope = Envelope(
+        id=str(event_id),
+        source=f"/services/{service}",
+        type=event.type,
+        subject=str(subject),
+        time=submission.time,
+        dataschema=dataschema(event.type),
+        tenant=submission.tenant,
+        correlationid=submission.correlationid,
+        causationid=submission.correlationid,
+        recordedtime=recorded_at,
+        subjectsequence=sequence,
+        traceparent=submission.traceparent,
+        canary=submission.canary,
+    )
+    return Outgoing(domain_topic(service, aggregate), str(subject), wire.to_headers(envelope), wire.encode(event.data))
+
+
+def outcome(
+    service: str,
+    message: Message,
+    number: int,
+    state: str,
+    code: str | None,
+    pointer: str | None,
+    params: Mapping[str, Any],
+    event_ids: Sequence[UUID],
+) -> Outgoing | None:
+    """What a submission's sender is told, to the submission id in the record; None where the bytes name none.
+
+    Made of headers, not of the envelope, because bytes that do not decode must be answered too.
+    """
+    submission_id = message.named_uuid("correlationid")
+    if submission_id is None:
+        return None
+    type_ = outcome_type(service, state)
+    cause = message.envelope
+    time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
+    envelope = Envelope(
+        id=str(outcome_id(submission_id, service, number)),
+        source=f"/services/{service}",
+        type=type_,
+        subject=str(submission_id),
+        time=time,
+        dataschema=dataschema(type_),
+        tenant=message.named("tenant") or "",
+        correlationid=str(submission_id),
+        causationid=str(submission_id),
+        recordedtime=message.named_time("recordedtime") or time,
+        subjectsequence=number,
+        traceparent=cause.traceparent if cause else None,
+        canary=cause.canary if cause else False,
+    )
+    said = Outcome(
+        submission_id=submission_id,
+        source=message.named("source") or "",
+        event_id=message.named("id") or "",
+        type=message.named("type") or "",
+        subject=message.named_uuid("subject") or submission_id,
+        state=state,
+        code=code,
+        pointer=pointer,
+        params=dict(params),
+        event_ids=tuple(event_ids),
+    )
+    return Outgoing(outcome_topic(service), str(submission_id), wire.to_headers(envelope), wire.encode(said))

@@ -1,0 +1,99 @@
+"""Held rows that became ready: the second input of a service, beside its polls and by the same code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.failpoint import failpoint
+from servicekit.handler import Handler
+from servicekit.health import Health
+from servicekit.held import Key
+from servicekit.patience import alone
+
+log = structlog.get_logger(__name__)
+
+DRAIN_EVERY_S, SWEEP_EVERY_S = 0.25, 5.0
+HEADS = 500
+GAP_ALERT_S = 60
+
+
+class Waker:
+    """Tries ready heads, and finds those that nobody marked. Runs in every replica; what one works on, others skip."""
+
+    def __init__(self, pool: Pool, handlers: Sequence[Handler], health: Health, committed: Callable[[], None]) -> None:
+        self._pool, self._handlers, self._health, self._committed = pool, handlers, health, committed
+
+    async def run(self) -> None:
+        """Drains four times a second and sweeps every five, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(repeat(DRAIN_EVERY_S, self.drain))
+            group.create_task(repeat(SWEEP_EVERY_S, self.sweep))
+
+    async def drain(self) -> int:
+        """Tries ready heads once, at most 500; returns how many subjects there were."""
+        count = 0
+        for handler in self._handlers:
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    keys = await handler.ready(connection, HEADS)
+                    if keys:
+                        await handler.drain(connection, keys)
+                        failpoint("drain-before-commit")
+            except Exception as error:
+                if database.is_outage(error):
+                    raise
+                log.exception("drain failed, taking its heads one by one")
+                keys = await self._drain_one_by_one(handler)
+            if keys:
+                self._committed()
+            count += len(keys)
+        return count
+
+    async def _drain_one_by_one(self, handler: Handler) -> list[Key]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            keys = await handler.ready(connection, HEADS)
+        for key in keys:
+
+            async def attempt(key: Key = key) -> None:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await handler.drain(connection, [key], 1)
+
+            async def give_up(error: dict[str, Any], key: Key = key) -> None:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await handler.fail_head(connection, key, error)
+
+            await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, self._health)
+        return keys
+
+    async def sweep(self) -> int:
+        """Marks what became ready unnoticed; returns how many rows."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            marked = 0
+            for handler in self._handlers:
+                marked += await handler.sweep(connection)
+            gaps = await connection.fetchval(
+                """SELECT count(*) FROM held
+                   WHERE reason = 'gap' AND since < clock_timestamp() - make_interval(secs => $1)""",
+                GAP_ALERT_S,
+            )
+        if gaps:
+            log.error("numbers missing on a topic", rows=gaps)
+        return marked
+
+
+async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:
+    """`work` for ever: at once again while it finds something, else after a pause."""
+    while True:
+        found = 0
+        try:
+            found = await work()
+        except Exception as error:
+            if not database.is_outage(error) and not isinstance(error, KafkaError):
+                log.exception("background work failed")
+        if not found:
+            await asyncio.sleep(every)
