@@ -130,6 +130,7 @@ async def test_search_without_accents(http: httpx2.AsyncClient, searched: str, f
         ({"status": "uncertain", "at": "2026-08-04"}, {"SP-3"}),
         ({"status": "ended"}, {"SP-2"}),
         ({"status": "none"}, {"SP-4", "SP-5"}),
+        ({"status": "ended", "at": "2019-05-01"}, set()),
         ({"status": "ended,none", "at": "2025-12-31"}, {"SP-1", "SP-2", "SP-3", "SP-4", "SP-5"}),
         ({"owner": id_of("owner", "CT-2"), "stars": "3"}, {"SP-3"}),
         ({"indicator": "online"}, {"SP-1"}),

@@ -1,5 +1,6 @@
 """Requests that anybody may send: each is answered, and none with an accident."""
 
+import base64
 import random
 import string
 
@@ -13,6 +14,13 @@ from tests.engines import Database
 from tests.national.asking import TODAY, Params, ask
 
 ID = "0b6c1f9e-8f0f-5d1c-9f5b-3f3c7f0d9a11"
+
+
+def cursor(text: str) -> str:
+    """A cursor that says this."""
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
 REFUSED: list[tuple[str, str, str]] = [
     # path and query, code, pointer
     ("/v1/figures/products?at=2026-02-30", "bad-date", "/at"),
@@ -58,7 +66,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("/v1/products?indicator=online&year=2024", "unknown-field", "/year"),
     ("/v1/products?after=x", "bad-value", "/after"),
     ("/v1/products?after=%E2%82%AC", "bad-value", "/after"),
-    ("/v1/products?after=AHww", "bad-value", "/after"),
+    (f"/v1/products?after={cursor(ID)}", "bad-value", "/after"),
+    ("/v1/products?after=" + cursor("g\0ao|" + ID), "bad-value", "/after"),
     ("/v1/products?by=stars", "unknown-field", "/by"),
     (f"/v1/products/{ID}?at=x", "bad-date", "/at"),
     ("/v1/products/SP-1", "wrong-type", ""),
@@ -74,6 +83,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("/v1/events?subject=", "missing-field", "/subject"),
     ("/v1/events?subject=SP-1", "wrong-type", "/subject"),
     (f"/v1/events?subject={ID}&after=!!", "bad-value", "/after"),
+    (f"/v1/events?subject={ID}&after={cursor(f'2026-08-05T00:00:00|{ID}')}", "bad-value", "/after"),
+    (f"/v1/events?subject={ID}&after={cursor(f'9999-12-31T23:00:00-23:00|{ID}')}", "bad-value", "/after"),
 ]
 
 
