@@ -435,6 +435,11 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "after-submission-time",
         "/data/revoked_on",
     ),
+    "revoked before it was issued is odd, and taken": (
+        [recognised("1", "2025"), revoked("1", "2024")],
+        "→ revoked",
+        "",
+    ),
     "revoked in the year of the report": ([recognised("1", "2025"), revoked("1", "2026")], "→ revoked", ""),
     "revoked after it expired is odd, and taken": (
         [recognised("1", "2020-01-01"), revoked("1", "2026")],

@@ -63,6 +63,11 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "→ delisted",
         "",
     ),
+    "delisted before it was listed is odd, and taken": (
+        [listed(listed_on="2025-03-01"), delisted(delisted_on="2025-02")],
+        "→ delisted",
+        "",
+    ),
     "delisted in the year of its listing": (
         [listed(listed_on="2025-03-01"), delisted(delisted_on="2025")],
         "→ delisted",

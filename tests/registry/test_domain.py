@@ -68,6 +68,11 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "already-closed",
         "/data/effective_on",
     ),
+    "updated in the year of its end, after the end was reported": (
+        [owner(), closed("2026") | {"time": "2026-03-01T00:00:00+07:00"}, owner_updated(on="2026-03-02")],
+        "already-closed",
+        "/data/effective_on",
+    ),
     "updated to the day on which an end of unknown day was reported": (
         [owner(), closed(), owner_updated(on="2026-08-05")],
         "→ updated",

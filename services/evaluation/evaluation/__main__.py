@@ -10,14 +10,15 @@ from servicekit.projector import Projectors
 from servicekit.service import Service
 from servicekit.settings import Settings
 
-DECIDERS = (Decider("recognition", RecognitionState, domain.decide_recognition, known="known_product"),)
+RECOGNITIONS = Decider("recognition", RecognitionState, domain.decide_recognition, known="known_product")
+# Products first: what comes in one poll with its product need not wait for it.
+READS = (Projectors([PRODUCTS]), Deciders("evaluation", [RECOGNITIONS]))
 
 
 async def main() -> None:
     """Runs until told to stop."""
     async with Service("evaluation", Settings()) as service:
-        # Products first: what comes in one poll with its product need not wait for it.
-        await service.run(reads=[Projectors([PRODUCTS]), Deciders("evaluation", DECIDERS)])
+        await service.run(reads=READS)
 
 
 if __name__ == "__main__":
