@@ -5,7 +5,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from evaluation.domain import NOT_COMPETENT, SAID, TERM, decide_recognition
+from evaluation.domain import NOT_COMPETENT, SAID, decide_recognition
+from evaluation.validity import TERM
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

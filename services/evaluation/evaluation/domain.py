@@ -5,12 +5,9 @@ may be known in part only (`PartialDate`), so an act is refused only if it is wr
 merely looks odd is taken, and flagged where it is read.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
-
-from dateutil.relativedelta import relativedelta
 
 from contracts import provinces
 from contracts.decision import Decision, NewEvent, Rejected, Submission, Waits
@@ -27,6 +24,7 @@ from contracts.evaluation import (
 )
 from contracts.fields import PartialDate
 from contracts.names import Key, Ref, aggregate_id, namespaces_of
+from evaluation.validity import valid_the_day_before
 
 # The types of submissions, and what is said when one is applied.
 SAID: Final = {
@@ -36,9 +34,6 @@ SAID: Final = {
     RecognitionCorrected: "vn.ocop.evaluation.recognition.corrected.v1",
     RecognitionRevoked: "vn.ocop.evaluation.recognition.revoked.v1",
 }
-FIRST_DAY: Final = date(2018, 1, 1)  # of what has no date: the programme began then
-ONE_DAY: Final = timedelta(days=1)
-TERM: Final = relativedelta(months=36)  # QĐ 26/2026/QĐ-TTg, Điều 4 khoản 3; 148/QĐ-TTg had the same
 # Levels that cannot give so many stars under any regime (QĐ 26/2026/QĐ-TTg, Điều 3; 148/QĐ-TTg).
 NOT_COMPETENT: Final = {5: ("province", "district"), 4: ("district",)}
 
@@ -112,7 +107,7 @@ def _issued(data: Issued, submission: Submission, found: Mapping[str, Recognitio
         return refused
     if isinstance(data, RecognitionRecognised):
         others = [other for other in found.values() if not other.void]
-        if (valid := _valid_the_day_before(recognition, others)) is not None:
+        if (valid := valid_the_day_before(recognition, others)) is not None:
             return Rejected("still-valid", "/data/issued_on", {"recognition_ref": valid.recognition_ref})
     return recognition
 
@@ -189,46 +184,6 @@ def _revoked(data: RecognitionRevoked, submission: Submission, before: Recogniti
     return refused or before.model_copy(update={"revoked": revocation})
 
 
-# -------------------------------------------------------------------- days
-
-
 def _not_yet(day: PartialDate | None, submission: Submission) -> bool:
     """True if the day, however it is completed, comes after what the sender could know."""
     return day is not None and day.lo() > submission.stated_on
-
-
-def _valid_the_day_before(recognition: Recognition, others: Iterable[Recognition]) -> Recognition | None:
-    """The other one that was valid on the day before this was issued, whatever day that was.
-
-    One issued later is in nobody's way: an older act inserts history.
-    """
-    issued_lo, issued_hi = _issue(recognition)
-    first, last = issued_lo - ONE_DAY, issued_hi - ONE_DAY
-    issued = [other for other in others if _issue(other)[0] <= last]
-    for older in issued:
-        since, at_latest = _issue(older)
-        if at_latest > first or _can_have_ended(older, since, last):
-            continue
-        # What may have superseded it, and ended since, leaves a doubt: a superseded one does not come back.
-        newer = [other for other in issued if other is not older and _issue(other)[1] >= since]
-        if not any(_can_have_ended(other, max(since, _issue(other)[0]), last) for other in newer):
-            return older
-    return None
-
-
-def _issue(recognition: Recognition) -> tuple[date, date]:
-    """The first and the last day on which it can have been issued."""
-    stated_on, issued_on = recognition.origin.stated_on, recognition.issued_on
-    return (issued_on.lo(), min(issued_on.hi(), stated_on)) if issued_on else (FIRST_DAY, stated_on)
-
-
-def _can_have_ended(recognition: Recognition, issued: date, day: date) -> bool:
-    """Whether it can have expired or been revoked by the end of `day`, if it was not issued before `issued`.
-
-    Valid to the day printed, else 36 months, to the same day of the month or the month's last; that day included.
-    """
-    last = recognition.valid_until.lo() if recognition.valid_until else issued + TERM
-    if last < day:
-        return True
-    revoked = recognition.revoked
-    return revoked is not None and (revoked.revoked_on is None or revoked.revoked_on.lo() <= day)
