@@ -17,6 +17,7 @@ from ocop.home import Home, Memory
 from ocop.services import Service
 from ocop.supervision import Process, Program, Supervisor, members, stop_members, tail
 
+ENGINES = ("kafka", "postgres")
 ENGINE_SECONDS = 60
 READY_SECONDS = 90
 DOWN_SECONDS = 60  # for supervisor to end everything in order
@@ -174,7 +175,7 @@ def _refuse_taken_ports(memory: Memory, programs: list[Program]) -> None:
 
 
 async def _bring_up(home: Home, memory: Memory, supervisor: Supervisor, say: Say) -> None:
-    engines = [process.name for process in supervisor.processes() if process.name in ("kafka", "postgres")]
+    engines = [process.name for process in supervisor.processes() if process.name in ENGINES]
     for name in engines:
         supervisor.start(name)
     await _engine(home, engines, "postgres", postgres.wait_until_answers(postgres_url(memory), ENGINE_SECONDS), say)
@@ -240,6 +241,8 @@ def down(home: Home) -> bool:
         found = bool(members(home))
         patience = 0
         if home.record.exists() and (supervisor := _supervisor(home, home.recall())).answers():
+            # The services first, and together; supervisor alone would end one process after the other.
+            supervisor.stop([process.name for process in supervisor.processes() if process.name not in ENGINES])
             supervisor.shutdown()
             patience = DOWN_SECONDS
         stop_members(home, patience)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,8 @@ stdout_logfile_backups=2
         """Take up a new configuration: what changed or is gone from it is stopped, what is new is added."""
         with self._rpc() as rpc:
             added, changed, removed = rpc.reloadConfig()[0]
+            self.stop([*changed, *removed])
             for name in [*changed, *removed]:
-                rpc.stopProcessGroup(name)
                 rpc.removeProcessGroup(name)
             for name in [*changed, *added]:
                 rpc.addProcessGroup(name)
@@ -162,6 +162,18 @@ stdout_logfile_backups=2
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise OcopError(f"{name} cannot be started: {fault.faultString}.") from fault
+
+    def stop(self, names: Collection[str]) -> None:
+        """Stop programs, all at the same time; returns when they have ended."""
+        with self._rpc() as rpc:
+            for name in names:
+                with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+                    rpc.stopProcess(name, False)
+        deadline = time.monotonic() + 2 * END_SECONDS
+        while late := [one.name for one in self.processes() if one.name in names and one.pid]:
+            if time.monotonic() > deadline:
+                raise OcopError(f"{', '.join(late)} cannot be stopped: see {self._home.log('supervisor')}.")
+            time.sleep(0.05)
 
     def processes(self) -> list[Process]:
         """All programs, in the order of their start."""
