@@ -1,0 +1,206 @@
+"""What a poll may take: only what follows where reading stood. PostgreSQL is real, the consumer does as it is told."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+
+from servicekit import database, patience, position
+from servicekit.database import Connection, Pool
+from servicekit.health import Health
+from servicekit.held import Key
+from servicekit.message import Kept, Message
+from servicekit.runner import Runner
+from servicekit.settings import Settings
+from tests.engines import Databases
+
+TOPIC = "ocop.registry.owner"
+FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+
+
+@dataclass(slots=True)
+class Consumer:
+    """Stands for aiokafka's: remembers where it was sent."""
+
+    sought: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.sought[partition] = offset
+
+    async def commit(self, offsets: Any) -> None:
+        """Group offsets matter to nobody."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A handler that writes down what it is given, and fails as told."""
+
+    topics: tuple[str, ...] = (TOPIC,)
+    handled: list[tuple[int, int]] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    poison: int | None = None
+
+    async def handle(self, connection: Connection, messages: Sequence[Message], depth: int = 500) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        if any(message.offset == self.poison for message in messages):
+            raise RuntimeError("a bug")
+        await connection.execute("SELECT 1")
+        self.handled += [(message.partition, message.offset) for message in messages]
+
+    async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None:
+        self.failed.append(message.offset)
+
+    async def ready(self, connection: Connection, limit: int) -> list[Key]:
+        return []
+
+    async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 500) -> None: ...
+    async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None: ...
+    async def sweep(self, connection: Connection) -> int:
+        return 0
+
+
+@dataclass(slots=True)
+class Reading:
+    """A runner, its consumer, its handler and its database."""
+
+    runner: Runner
+    consumer: Consumer
+    handler: Recorder
+    pool: Pool
+
+    async def row(self, partition: TopicPartition, offset: int) -> None:
+        """Sets how far the database has read."""
+        await self.pool.execute(
+            """INSERT INTO position VALUES ($1, $2, $3, $4)
+               ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
+            *partition,
+            offset,
+            uuid4(),
+        )
+
+    def stands(self, partition: TopicPartition, offset: int) -> None:
+        """Sets where the consumer's reading stands."""
+        self.runner._stands[partition] = offset
+
+    async def poll(self, *records: tuple[TopicPartition, int]) -> None:
+        """A poll of these partitions and offsets, from the consumer through the framework to the runner."""
+        self.leave(*records)
+        await self.runner.poll([Kept(TOPIC, p.partition, offset, (), b"") for p, offset in records])
+
+    def leave(self, *records: tuple[TopicPartition, int]) -> None:
+        """The records leave the consumer; whether they arrive is another matter."""
+        self.runner._polled({partition for partition, _ in records})
+
+    async def where(self, partition: TopicPartition) -> int:
+        """How far the database has read."""
+        return int(
+            await self.pool.fetchval("SELECT next_offset FROM position WHERE (topic, partition) = ($1, $2)", *partition)
+        )
+
+
+@pytest.fixture
+async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reading]:
+    made = await databases.make("registry")
+    pool = await database.open_pool(made.app)
+    monkeypatch.setattr(patience, "BACKOFF_FIRST_S", 0.001)
+    handler, consumer = Recorder(), Consumer()
+    settings = Settings(kafka_bootstrap="nowhere:1", database_url=made.app)
+    runner = Runner("registry", settings, pool, [handler], Health())
+    monkeypatch.setattr(type(runner._subscription), "consumer", consumer)
+
+    async def settle(pool: Pool, _: Any, __: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        async with pool.acquire() as connection, connection.transaction():
+            return await position.lock(connection, partitions)
+
+    monkeypatch.setattr("servicekit.runner.position.settle", settle)
+    yield Reading(runner, consumer, handler, pool)
+    await pool.close()
+
+
+async def test_a_hole_in_the_log_is_no_loss(reading: Reading) -> None:
+    """Compaction and retention leave holes: the first record may lie beyond where reading stood."""
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    await reading.poll((FIRST, 105), (FIRST, 106))
+    assert reading.handler.handled == [(0, 105), (0, 106)]
+    assert await reading.where(FIRST) == 107
+
+
+async def test_where_somebody_else_has_been_is_put_back(reading: Reading) -> None:
+    await reading.row(FIRST, 120)
+    await reading.row(SECOND, 7)
+    reading.stands(FIRST, 100)
+    reading.stands(SECOND, 7)
+    await reading.poll((FIRST, 100), (FIRST, 130), (SECOND, 7))
+    assert reading.handler.handled == [(1, 7)]
+    assert reading.consumer.sought == {FIRST: 120}
+    assert await reading.where(FIRST) == 120
+    await reading.poll((FIRST, 120))
+    assert reading.handler.handled == [(1, 7), (0, 120)]
+
+
+async def test_what_was_put_back_stays_out_however_often_the_poll_is_tried(reading: Reading) -> None:
+    """Its remembered place is the row's by then, and its records come from the middle of the log."""
+    await reading.row(FIRST, 100)
+    await reading.row(SECOND, 7)
+    reading.stands(FIRST, 150)
+    reading.stands(SECOND, 7)
+    reading.handler.errors = [ConnectionResetError("the database is away")]
+    await reading.poll((FIRST, 150), (SECOND, 7))
+    assert reading.handler.handled == [(1, 7)]
+    assert await reading.where(FIRST) == 100
+    assert reading.consumer.sought == {FIRST: 100}
+
+
+async def test_a_poll_that_never_arrived_is_read_again(reading: Reading) -> None:
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    reading.leave((FIRST, 100))  # the framework fails on it
+    await reading.poll((FIRST, 101))
+    assert reading.handler.handled == [], "going on behind it would skip record 100"
+    assert reading.consumer.sought == {FIRST: 100}
+    await reading.poll((FIRST, 100), (FIRST, 101))
+    assert reading.handler.handled == [(0, 100), (0, 101)]
+
+
+async def test_records_older_than_where_reading_stood_settle_the_partition(reading: Reading) -> None:
+    """The log was made anew under us: dropping them silently would lose them."""
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    await reading.poll((FIRST, 3))
+    assert reading.handler.handled == []
+    assert FIRST not in reading.runner._stands
+
+
+async def test_a_partition_given_away_meanwhile_is_not_remembered(reading: Reading) -> None:
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    reading.leave((FIRST, 100))
+    await reading.runner.on_partitions_revoked({FIRST})
+    await reading.runner.poll([Kept(TOPIC, 0, 100, (), b"")])
+    assert await reading.where(FIRST) == 101, "what was in hand is done, for the row had not moved"
+    assert FIRST not in reading.runner._stands, "where we stand now is another's business"
+
+
+async def test_one_that_fails_alone_five_times_is_put_aside_and_its_neighbours_go_on(reading: Reading) -> None:
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    reading.handler.poison = 1
+    await reading.poll((FIRST, 0), (FIRST, 1), (FIRST, 2))
+    assert reading.handler.handled == [(0, 0), (0, 2)]
+    assert reading.handler.failed == [1]
+    assert await reading.where(FIRST) == 3
+
+
+async def test_an_outage_puts_nothing_aside(reading: Reading) -> None:
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    reading.handler.errors = [ConnectionResetError() for _ in range(12)]
+    await reading.poll((FIRST, 0))
+    assert reading.handler.failed == []
+    assert reading.handler.handled == [(0, 0)]
