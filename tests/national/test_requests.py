@@ -121,7 +121,7 @@ async def test_all_that_is_wrong_is_said_at_once_up_to_a_limit(http: httpx2.Asyn
         "/v1/figures/products.csv.csv",
         "/v1/figures/",
         "/v1/nothing",
-        "/v1",
+        "/v1/figures",
     ],
 )
 async def test_what_is_not_there_is_not_found(http: httpx2.AsyncClient, path: str) -> None:
