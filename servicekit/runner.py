@@ -60,6 +60,7 @@ class Runner(ConsumerRebalanceListener):
         self._stands: dict[TopicPartition, int] = {}  # where the reading of each partition stands
         self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
+        self._joined = False
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
         self._waker = Waker(pool, handlers, health, committed)
@@ -102,6 +103,8 @@ class Runner(ConsumerRebalanceListener):
             assigned = self._subscription.consumer.assignment()
         except RuntimeError:
             return ["kafka: not joined"]
+        if not self._joined:  # afterwards an empty assignment is one too: there may be more replicas than partitions
+            return ["kafka: no assignment yet"]
         unsettled = [str(partition) for partition in assigned if partition not in self._stands]
         return [f"kafka: {len(unsettled)} partitions not settled"] if unsettled else []
 
@@ -116,6 +119,7 @@ class Runner(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Seeks each partition to where the database says. If this fails, the check in `poll` catches it:
         aiokafka logs an error here and reads on from the group's offset."""
+        self._joined = True
         if assigned:
             await self._settle(list(assigned))
 

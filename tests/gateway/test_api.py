@@ -322,7 +322,8 @@ async def test_another_tenant_sees_nothing(gateway: Gateway) -> None:
     (taken,) = (await gateway.post([owner()])).json()["results"]
     path = f"/v1/submissions/{taken['submission_id']}"
     assert (await gateway.get(path)).status_code == 200
-    assert (await gateway.get(path, key=gateway.other_key)).status_code == 404
+    foreign = await gateway.get(path, key=gateway.other_key)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "not-found")
     assert (await gateway.get("/v1/submissions", key=gateway.other_key)).json()["submissions"] == []
     answer = await gateway.post([withdrawal(taken["id"])], key=gateway.other_key)
     assert answer.json()["results"][0]["errors"][0]["code"] == "forbidden"
@@ -398,6 +399,18 @@ async def test_what_has_no_end_is_sent_again_less_and_less_often(gateway: Gatewa
     in_20_minutes = "repeat_at - clock_timestamp() BETWEEN interval '19 min' AND interval '20 min'"
     assert await gateway.pool.fetchval(f"SELECT {in_20_minutes} FROM submission WHERE event_id = 'u'")  # noqa: S608
     assert await repeater.once() == 0
+
+
+async def test_a_fault_of_ours_says_so_and_asks_to_send_again(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("gateway.intake.take", broken)
+    answer = await gateway.post([owner()])
+    assert (answer.status_code, answer.json()["code"]) == (500, "server-error")
+    assert "a bug" not in answer.text, "what went wrong inside stays inside"
 
 
 async def test_docs_need_nothing_from_outside(gateway: Gateway) -> None:

@@ -17,6 +17,14 @@ MOST_PROBLEMS: Final = 20
 BOM: Final = "\ufeff"  # without it Excel takes UTF-8 for the machine's old encoding
 
 
+class NotFound(Exception):  # noqa: N818  # an answer, not an accident
+    """There is no such thing."""
+
+
+class Busy(Exception):  # noqa: N818  # it passes by itself
+    """The database is away."""
+
+
 class PlainJSON(JSONResponse):
     """Vietnamese letters as they are; days and moments as ISO 8601."""
 

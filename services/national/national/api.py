@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from contracts.problems import Problem
-from national import details, events, figures, openapi, products, query, tables
-from national.answers import PlainJSON, csv_response, problem_response
+from national import details, events, figures, openapi, pages, products, query, tables
+from national.answers import Busy, NotFound, PlainJSON, csv_response, problem_response
 from national.counting import Question, filters_of
 from national.query import QueryRefused
 from servicekit import database
@@ -22,14 +21,6 @@ from servicekit.database import Connection, Pool
 
 RETRY_AFTER_S: Final = 5
 WAIT_STEP_S: Final = 0.1
-
-
-class NotFound(Exception):  # noqa: N818  # an answer, not an accident
-    """There is no such thing."""
-
-
-class Busy(Exception):  # noqa: N818  # it passes by itself
-    """The database is away."""
 
 
 def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
@@ -139,6 +130,7 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
         following = events.cursor(rows[-1]) if len(rows) == asked.limit else None
         return PlainJSON({"events": [events.told(row) for row in rows], "next": following})
 
+    pages.mount(app, snapshot, today=today)
     return app
 
 
@@ -156,22 +148,24 @@ def _next_link(request: Request, following: str | None) -> dict[str, str]:
 
 
 def _answer_errors(app: FastAPI) -> None:
+    def told(request: Request, status: int, *problems: Problem, headers: dict[str, str] | None = None) -> Response:
+        """To a person a page, to a program problem+json."""
+        answer = pages.problem_page if pages.is_page(request.url.path) else problem_response
+        return answer(status, *problems, headers=headers)
+
     @app.exception_handler(QueryRefused)
-    async def refused(request: Request, error: QueryRefused) -> Response:  # noqa: ARG001  # the framework's form
-        return problem_response(422, *error.problems)
+    async def refused(request: Request, error: QueryRefused) -> Response:
+        return told(request, 422, *error.problems)
 
     @app.exception_handler(NotFound)
-    async def missing(request: Request, error: NotFound) -> Response:  # noqa: ARG001  # the framework's form
-        return problem_response(404, Problem("not-found", ""))
+    @app.exception_handler(404)
+    async def missing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
+        return told(request, 404, Problem("not-found", ""))
 
     @app.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> Response:  # noqa: ARG001  # the framework's form
-        return problem_response(503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
-
-    @app.exception_handler(404)
-    async def no_route(request: Request, error: HTTPException) -> Response:  # noqa: ARG001  # the framework's form
-        return problem_response(404, Problem("not-found", ""))
+        return told(request, 503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
-        return problem_response(500, Problem("handler-error", ""))  # the framework logs it and goes on
+        return told(request, 500, Problem("handler-error", ""))  # the framework logs it and goes on

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -36,6 +36,12 @@ async def of_subjects(
         after[1] if after else None,
         limit,
     )
+
+
+async def data_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The data of these events, by their ids."""
+    rows = await connection.fetch("SELECT id, payload FROM event WHERE id = ANY($1::uuid[])", ids)
+    return {row["id"]: row["payload"] for row in rows}
 
 
 def told(row: asyncpg.Record) -> dict[str, Any]:
