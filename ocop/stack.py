@@ -198,20 +198,18 @@ async def _engine(home: Home, ours: list[str], name: str, answer: Awaitable[None
 
 
 async def _wait_until_ready(home: Home, memory: Memory, supervisor: Supervisor, say: Say) -> None:
-    waiting = {instance.name: instance for instance in instances(memory)}
+    ready: set[str] = set()
     deadline = time.monotonic() + READY_SECONDS
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-        while waiting:
-            states = {process.name: process.state for process in supervisor.processes()}
-            names = list(waiting)
-            answers = await asyncio.gather(*(_missing(client, service_url(memory, waiting[name])) for name in names))
-            lacks = dict(zip(names, answers, strict=True))
-            for name in names:
-                if not lacks[name] and states[name] == "RUNNING":
+        while waiting := [process for process in supervisor.processes() if process.name not in ready]:
+            lines = await asyncio.gather(*(_status(client, memory, process) for process in waiting))
+            for line in lines:
+                name, state = line.process.name, line.process.state
+                if line.process.is_running and not line.missing:
                     say(f"{name} is ready")
-                    del waiting[name]
-                elif states[name] == "FATAL" or time.monotonic() > deadline:
-                    raise OcopError(f"{name} is not ready: {lacks[name] or states[name]}\n{_last_words(home, name)}")
+                    ready.add(name)
+                elif state == "FATAL" or time.monotonic() > deadline:
+                    raise OcopError(f"{name} is not ready: {line.missing or state}\n{_last_words(home, name)}")
             await asyncio.sleep(0.1)
 
 
@@ -255,22 +253,20 @@ async def status(home: Home) -> list[Status]:
     supervisor = _supervisor(home, memory)
     if not home.record.exists() or not supervisor.answers():
         return []
-    urls = {instance.name: service_url(memory, instance) for instance in instances(memory)}
-    lines = []
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-        for process in supervisor.processes():
-            if process.name in urls:
-                url = urls[process.name]
-                lines.append(Status(process, await _missing(client, url), url))
-            else:
-                url, answers = await _engine_status(memory, process.name)
-                lines.append(Status(process, "" if answers else "no answer", url))
-    return lines
+        lines = (_status(client, memory, process) for process in supervisor.processes())
+        return list(await asyncio.gather(*lines))
 
 
-async def _engine_status(memory: Memory, name: str) -> tuple[str, bool]:
-    if name == "kafka":
-        return kafka_bootstrap(memory), await kafka.answers(kafka_bootstrap(memory))
-    if name == "mailbox":
-        return f"127.0.0.1:{memory.port('mailbox')}", await mailbox.answers(memory.port("mailbox"))
-    return f"127.0.0.1:{memory.port('postgres')}", await postgres.answers(postgres_url(memory))
+async def _status(client: httpx2.AsyncClient, memory: Memory, process: Process) -> Status:
+    urls = {instance.name: service_url(memory, instance) for instance in instances(memory)}
+    if process.name in urls:
+        return Status(process, await _missing(client, urls[process.name]), urls[process.name])
+    match process.name:
+        case "kafka":
+            answers = await kafka.answers(kafka_bootstrap(memory))
+        case "postgres":
+            answers = await postgres.answers(postgres_url(memory))
+        case _:
+            answers = await mailbox.answers(memory.port("mailbox"))
+    return Status(process, "" if answers else "no answer", f"127.0.0.1:{memory.port(process.name)}")

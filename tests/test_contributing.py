@@ -39,7 +39,7 @@ def code(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setitem(submission.SUBMISSIONS, TYPE, kind)
     monkeypatch.setitem(submission.MODELS, TYPE, made)
     monkeypatch.setitem(topics.TOPICS, TOPIC, Topic(TOPIC, "domain", "registry", aggregate="village"))
-    monkeypatch.setitem(topics._MODELS, EVENT_TYPE, state)  # type: ignore[index]  # as a line of _DOMAIN would
+    monkeypatch.setitem(topics._MODELS, EVENT_TYPE, state)  # as a line of _DOMAIN would
     return names
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -186,14 +187,17 @@ def test_a_mistake_at_the_command_line_is_one_short_line(running: Stack) -> None
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_service_that_does_not_start_is_shown_with_its_last_words(running: Stack) -> None:
-    done = running.run("up", "--set", "OCOP_POLL_RECORDS=none")
-    try:
-        assert done.returncode == 1
-        assert re.search(r"^ocop: \S+ is not ready", done.stderr, re.MULTILINE)
-        assert "poll_records" in done.stderr
-    finally:
-        running.up("--set", "OCOP_POLL_RECORDS=500")
+def test_a_process_that_does_not_start_is_shown_with_its_last_words(running: Stack) -> None:
+    third = f"{REPLICATED}-3"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        memory = running.home.recall()
+        memory.ports[third] = taken.getsockname()[1]
+        running.home.remember(memory)
+        done = running.run("up", "--replicas", f"{REPLICATED}=3")
+    assert done.returncode == 1
+    assert f"ocop: {third} is not ready" in done.stderr
+    assert "address already in use" in done.stderr
+    running.up("--replicas", f"{REPLICATED}=2")
     running.pids()
 
 
@@ -204,7 +208,7 @@ def test_engines_that_are_there_already_are_used(postgres_url: str, broker: Brok
         assert done.returncode == 0, done.stderr
         one.up()  # remembered
         names = sorted(line.process.name for line in asyncio.run(stack.status(one.home)))
-        assert names == sorted(service.name for service in built())
+        assert names == sorted(["mailbox", *(service.name for service in built())])
         assert not (one.home.path / "kafka").exists()
         assert not (one.home.path / "postgres").exists()
     finally:

@@ -114,6 +114,13 @@ def answer(
     """What the figure is. A filter given twice takes either value."""
     used = {dimension for dimension, _ in filters} | {by}
     counted = total(CASES[indicator](paper, at, map_, used), map_, province, by, filters)
+    if by:  # the whole is as certain as it is, whatever it is broken down by
+        whole = answer(paper, indicator, at, map_, province, None, filters)
+        counted.count, counted.uncertain, counted.not_attributable = (
+            whole.count,
+            whole.uncertain,
+            whole.not_attributable,
+        )
     if indicator == "online":
         rest = tuple((dimension, value) for dimension, value in filters if dimension != "platform")
         counted.share = (counted.count, answer(paper, "products", at, map_, province, None, rest).count)

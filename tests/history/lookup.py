@@ -139,6 +139,10 @@ def look_up(
     used = {dimension for dimension, _ in filters} | {by}
     cases = _acts(book, at, map_, used) if indicator == "recognitions" else _products(book, indicator, at, map_, used)
     answer = total(cases, map_, province, by, filters)
+    if by:
+        # Whether the whole is certain does not hang on what it is broken down by.
+        whole = look_up(book, indicator, at, map_, province, None, filters)
+        answer.count, answer.uncertain, answer.not_attributable = whole.count, whole.uncertain, whole.not_attributable
     if indicator == "online":
         rest = tuple(f for f in filters if f[0] != "platform")
         answer.share = (answer.count, look_up(book, "products", at, map_, province, None, rest).count)

@@ -1,6 +1,7 @@
 """Figures (số liệu): how many on a day, in which cells, and what of it is uncertain."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -84,32 +85,29 @@ async def reported_up_to(connection: Connection) -> dict[str, date]:
 
 
 async def _tallies(connection: Connection, question: Question) -> Sequence[asyncpg.Record]:
-    arguments = Arguments()
-    rows = counted(question, arguments)
+    # Whether the whole is certain does not hang on what it is broken down by, so it is counted without.
+    arguments, whole = Arguments(), replace(question, by=())
+    counts = [f"whole AS MATERIALIZED ({counted(whole, arguments)})"]
     names = [f'"{dimension}"' for dimension in question.by]
     by, nulls = ", ".join(names), "".join(f", NULL AS {name}" for name in names)
-    parts = [f"SELECT 'total' AS part{nulls}, NULL::text[] AS candidates, {_tally(question, 'inside')}"]
+    parts = [f"SELECT 'total' AS part{nulls}, NULL::text[] AS candidates, {_tally(whole, 'whole', 'inside')}"]
     if question.by:
+        counts.append(f"parts AS MATERIALIZED ({counted(question, arguments)})")
         placed = " AND ".join(["inside", *(f"{name} IS NOT NULL" for name in names)])
-        parts.append(f"SELECT 'cell', {by}, NULL, {_tally(question, placed, by)} GROUP BY {by}")
-    parts.append(
-        f"SELECT 'not attributable'{nulls}, candidates, "
-        f"{_tally(question, 'cardinality(candidates) > 0', 'candidates')} GROUP BY candidates"
-    )
-    return await connection.fetch(
-        f"WITH counted AS MATERIALIZED ({rows}) {' UNION ALL '.join(parts)}",
-        *arguments.values,
-    )
+        parts.append(f"SELECT 'cell', {by}, NULL, {_tally(question, 'parts', placed, by)} GROUP BY {by}")
+    unplaced = _tally(whole, "whole", "cardinality(candidates) > 0", "candidates")
+    parts.append(f"SELECT 'not attributable'{nulls}, candidates, {unplaced} GROUP BY candidates")
+    return await connection.fetch(f"WITH {', '.join(counts)} {' UNION ALL '.join(parts)}", *arguments.values)
 
 
-def _tally(question: Question, condition: str, by: str = "") -> str:
+def _tally(question: Question, source: str, condition: str, by: str = "") -> str:
     """Count and uncertain, from the rows that meet a condition; a thing is certain if one of its rows is."""
     columns = "count(*) AS count, count(*) FILTER (WHERE NOT certain) AS uncertain"
     thing = thing_of(question)
     if thing is None:
-        return f"{columns} FROM counted WHERE {condition}"
+        return f"{columns} FROM {source} WHERE {condition}"
     grouped = f"{thing}, {by}" if by else thing
-    return f"""{columns} FROM (SELECT {grouped}, bool_or(certain) AS certain FROM counted
+    return f"""{columns} FROM (SELECT {grouped}, bool_or(certain) AS certain FROM {source}
                                WHERE {condition} GROUP BY {grouped}) things"""  # noqa: S608  # dimensions' names
 
 
