@@ -197,6 +197,28 @@ async def test_two_requests_with_the_same_events_at_once(gateway: Gateway) -> No
     assert await gateway.count("outbox") == 100
 
 
+async def test_requests_with_the_same_events_in_other_orders_cannot_deadlock(gateway: Gateway) -> None:
+    """Both are stopped in the middle by a third; unsorted, each would then hold what the other wants."""
+    events = [owner(f"CT-{n}", id_=f"o{n}") for n in range(9)]
+    async with gateway.pool.acquire() as third:
+        transaction = third.transaction()
+        await transaction.start()
+        await third.execute(
+            """INSERT INTO submission (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
+                                       digest, body, headers, payload, received_at, repeat_at)
+               VALUES (gen_random_uuid(), '2025-68', $1, 'o4', '', '', gen_random_uuid(), '', '', '', '', '{}', '',
+                       now(), now())""",
+            events[4]["source"],
+        )
+        answering = [asyncio.create_task(gateway.post(order)) for order in (events, events[::-1])]
+        async with asyncio.timeout(10):
+            while await gateway.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
+                await asyncio.sleep(0.01)
+        await transaction.rollback()
+    statuses = [r["status"] for answer in await asyncio.gather(*answering) for r in answer.json()["results"]]
+    assert (statuses.count("accepted"), statuses.count("duplicate")) == (9, 9)
+
+
 # -------------------------------------------------------------------- requests that cannot be read
 
 
