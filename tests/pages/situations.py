@@ -3,8 +3,12 @@
 from datetime import date
 from typing import Any
 
+from national import domain
+
 from contracts import provinces
 from contracts.names import Ref, aggregate_id
+from contracts.registry import COMPANY_LIKE
+from ocop.history.events import Reporter, listed, owner_registered, product_registered, recognised
 from tests import acts, submissions
 
 AT = date(2026, 8, 5)
@@ -122,15 +126,22 @@ def _product(ref: str, of: str, name: str, place: dict[str, Any] | None = None) 
 
 
 def everywhere() -> list[Event]:
-    """Products of every number of stars in each of the 63 provinces: the longest overview there can be."""
-    found = []
-    for _, new in provinces.SUCCESSION:
-        found += _in_province(new)
+    """Every number of stars in each of the 63 provinces, and every kind of owner: the longest overview there is."""
+    kinds = (*domain.KINDS, "farm", None)
+    found: list[Event] = []
+    for number, (old, new) in enumerate(provinces.SUCCESSION):
+        reporter = Reporter(f"2025-{new}", f"2004-{old}", "2025-06-30T00:00:00+07:00")
+        company = kinds[number % len(kinds)] in COMPANY_LIKE
+        name = {"business_name": f"Chủ thể {INVENTED}"} if company else {}
+        found.append(owner_registered(reporter, "CT", kind=kinds[number % len(kinds)], **name))
+        for stars in (5, 4, 3, None):
+            ref = f"SP-{stars}"
+            found += [
+                product_registered(reporter, ref, "CT", name=f"Trà {ref} {INVENTED}", place=_place("2004", old)),
+                recognised(reporter, f"{old}-{ref}", ref, "1", stars=stars, issued_on="2025"),
+                listed(reporter, f"NY-{stars}", ref, platform="voso"),
+            ]
     return found
-
-
-def _in_province(new: str) -> list[Event]:
-    raise NotImplementedError(new)
 
 
 def _place(catalogue: str, code: str, printed: str | None = None) -> dict[str, Any]:
