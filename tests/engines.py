@@ -46,11 +46,13 @@ class Engine:
         """Start the process; it ends with the tests, even when they are killed."""
         assert self._process is None, f"{self.name} runs already"
         # The signal comes when the thread that started the process ends: fixtures run in the main thread.
-        with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        command = self._command
+        if shutil.which("setpriv"):
+            # Where the command changes the user first, it must come after that: the change clears the signal.
+            own = command[1:] if Path(command[0]).name == "setpriv" else command
+            command = ["setpriv", "--pdeathsig", "KILL", *own]
         with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*with_us, *self._command], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     @property
     def pid(self) -> int:
