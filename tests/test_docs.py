@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-
 from gateway.settings import Settings as GatewaySettings
 from notifications.settings import Settings as NotificationsSettings
+
 from servicekit.settings import Settings
 
 ROOT = Path(__file__).parent.parent
