@@ -30,7 +30,7 @@ from servicekit.waker import Waker, repeat
 
 log = structlog.get_logger(__name__)
 
-LAG_EVERY_S = 30.0
+LAG_EVERY_S, SETTLE_EVERY_S = 30.0, 2.0
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
 
@@ -94,6 +94,7 @@ class Runner(ConsumerRebalanceListener):
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._waker.run())
+                group.create_task(repeat(SETTLE_EVERY_S, self._settle_rest))
                 group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
         finally:
             await self._subscription.stop()
@@ -122,6 +123,13 @@ class Runner(ConsumerRebalanceListener):
         self._joined = True
         if assigned:
             await self._settle(list(assigned))
+
+    async def _settle_rest(self) -> int:
+        """Settles what an outage kept from being settled at assignment; a quiet partition brings no poll to do it."""
+        rest = [partition for partition in self._subscription.consumer.assignment() if partition not in self._stands]
+        if rest:
+            await self._settle(rest)
+        return 0
 
     async def _settle(self, partitions: Sequence[TopicPartition]) -> None:
         consumer = self._subscription.consumer

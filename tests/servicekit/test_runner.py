@@ -30,6 +30,9 @@ class Consumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.sought[partition] = offset
 
+    def assignment(self) -> set[TopicPartition]:
+        return {FIRST, SECOND}
+
     async def commit(self, offsets: Any) -> None:
         """Group offsets matter to nobody."""
 
@@ -166,6 +169,15 @@ async def test_a_poll_that_never_arrived_is_read_again(reading: Reading) -> None
     assert reading.consumer.sought == {FIRST: 100}
     await reading.poll((FIRST, 100), (FIRST, 101))
     assert reading.handler.handled == [(0, 100), (0, 101)]
+
+
+async def test_what_an_outage_kept_from_being_settled_is_settled_later(reading: Reading) -> None:
+    """A quiet partition brings no poll that would do it."""
+    await reading.row(FIRST, 100)
+    await reading.row(SECOND, 7)
+    reading.stands(FIRST, 101)
+    await reading.runner._settle_rest()
+    assert reading.consumer.sought == {SECOND: 7}, "what is settled stays as it is"
 
 
 async def test_records_older_than_where_reading_stood_settle_the_partition(reading: Reading) -> None:
