@@ -35,7 +35,7 @@ def of_certificate(certificate: Told, at: date, counted: str | None) -> OnDay:
     if at < days["issued_lo"]:
         return OnDay("none", "Chưa cấp", *last)
     if at >= days["ends_hi"]:
-        revoked = certificate["revoked"]
+        revoked = certificate["revoked"] is not None
         return OnDay("revoked", "Đã bị thu hồi", *last) if revoked else OnDay("ended", "Đã hết hạn", *last)
     if certificate["recognition_ref"] != counted:
         return OnDay("ended", "Đã có lần công nhận mới hơn", *last)
