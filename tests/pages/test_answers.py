@@ -82,6 +82,7 @@ def test_the_style_sheet_asks_for_files_that_are_there(sites: dict[str, str]) ->
         ("full", "/?stars=3", 422, "Trang này không có điều kiện như vậy"),
         ("full", "/san-pham?province=80", 422, "Tỉnh, thành phố (province)"),
         ("full", "/san-pham?year=2024", 422, "Năm công nhận (year)"),
+        ("full", "/san-pham?limit=200", 422, "1-50"),
         ("full", "/san-pham?after=x", 422, "Trang (after)"),
         ("full", "/san-pham?q=" + "a" * 201, 422, "Tên sản phẩm (q)"),
         ("away", "/", 503, "Tạm thời chưa xem được"),

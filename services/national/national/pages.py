@@ -26,6 +26,7 @@ from national import certainty, details, events, figures, products, query, words
 from national.answers import MOST_PROBLEMS, NotFound
 from national.counting import Question, filters_of
 from national.overview import overview
+from national.query import QueryRefused
 from national.timeline import said, timeline
 from servicekit.database import Connection
 
@@ -83,6 +84,8 @@ def mount(app: FastAPI, snapshot: Snapshot, *, today: Callable[[], date]) -> Non
     async def product_list(request: Request) -> Response:
         asked = query.read(query.ProductQuery, request.query_params)
         query.suits(asked.indicator or "products", asked)
+        if asked.limit > query.PER_PAGE:  # longer ones are for programs
+            raise QueryRefused(Problem("bad-value", "/limit", {"allowed": f"1-{query.PER_PAGE}"}))
         at = asked.at or today()
         async with snapshot() as connection:
             rows = await products.page(connection, asked, at)
