@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,7 +10,8 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from contracts.outcome import FINAL
@@ -23,32 +23,16 @@ from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, RequestRefused, inf
 from gateway.settings import Settings
 from servicekit import database
 from servicekit.database import Pool
+from servicekit.http import RETRY_AFTER_S, PlainJSON, mount_docs, problem_response
 
 SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 KEY_CACHE_S: Final = 2.0  # a suspended key is refused within 5 s
 BOUND_CACHE_S: Final = 1.0
-RETRY_AFTER_S: Final = 5
 MOST_WAIT_S: Final = 30.0
 WAIT_STEP_S: Final = 0.05
 STATES: Final = ("received", "waiting", "applied", "rejected", "withdrawn", "failed")
 _STATUS: Final = {"accepted": 202, "duplicate": 200, "conflict": 409}
-
-
-class PlainJSON(JSONResponse):
-    """JSON as people read it: Vietnamese letters as they are."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str).encode(
-            errors="backslashreplace"
-        )
-
-
-def problem_response(status: int, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """problem+json (RFC 9457), with the reason in both languages."""
-    answer = problem.answer()
-    body = {"type": "about:blank", "status": status, "title": answer["message_en"], **answer}
-    return PlainJSON(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 
 
 class _Gate:
@@ -111,17 +95,28 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
         title="OCOP Interconnect: gateway", version="1", docs_url=None, redoc_url=None, default_response_class=PlainJSON
     )
     gate = _Gate(pool, settings)
-    openapi.mount(app)
+    mount_docs(app)
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def nothing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
+        status = getattr(error, "status_code", 404)
+        return problem_response(status, Problem("not-found", ""), headers=getattr(error, "headers", None))
+
+    @app.exception_handler(RequestValidationError)
+    async def asked_wrongly(request: Request, error: RequestValidationError) -> Response:  # noqa: ARG001  # the same
+        pointers = ["/" + "/".join(map(str, each["loc"][1:])) for each in error.errors()]
+        return problem_response(422, *(Problem("bad-value", pointer) for pointer in pointers))
 
     @app.exception_handler(RequestRefused)
     async def refused(request: Request, error: RequestRefused) -> Response:  # noqa: ARG001  # the framework's form
         headers = {503: {"Retry-After": str(RETRY_AFTER_S)}, 401: {"WWW-Authenticate": "Bearer"}}.get(error.status)
-        return problem_response(error.status, error.problem, headers)
+        return problem_response(error.status, error.problem, headers=headers)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
         if database.is_outage(error):
-            return problem_response(503, Problem("busy", ""), {"Retry-After": str(RETRY_AFTER_S)})
+            return problem_response(503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
         return problem_response(500, Problem("server-error", ""))  # the framework logs it
 
     @app.post("/v1/events", openapi_extra=openapi.SUBMIT, responses=openapi.SUBMIT_ANSWERS)

@@ -1,28 +1,11 @@
-"""The gateway's OpenAPI and its page, without anything fetched from elsewhere."""
+"""What the gateway's OpenAPI says that the framework cannot know: bodies that it does not parse, and answers."""
 
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
-from swagger_ui_bundle import swagger_ui_path
-
 from contracts.cloudevent import CloudEvent
-from contracts.reasons import REASONS
+from servicekit.http import PROBLEM
 
 _EVENT: Final[dict[str, Any]] = CloudEvent.model_json_schema(ref_template="#/components/schemas/{model}")
-_ERROR: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["code", "pointer", "message_vi", "message_en", "help"],
-    "properties": {
-        "code": {"type": "string", "enum": sorted(REASONS)},
-        "pointer": {"type": "string", "description": "JSON pointer, relative to the event"},
-        "message_vi": {"type": "string"},
-        "message_en": {"type": "string"},
-        "help": {"type": "object", "properties": {"vi": {"type": "string"}, "en": {"type": "string"}}},
-    },
-}
 _ANSWER: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["index", "id", "source", "status", "submission_id", "subject", "subject_id", "state", "errors"],
@@ -38,7 +21,7 @@ _ANSWER: Final[dict[str, Any]] = {
             "type": ["string", "null"],
             "enum": ["received", "waiting", "applied", "rejected", "withdrawn", "failed", None],
         },
-        "errors": {"type": "array", "items": _ERROR},
+        "errors": {"type": "array", "items": PROBLEM},
     },
 }
 
@@ -55,7 +38,7 @@ SUBMIT: Final[dict[str, Any]] = {
 
 
 def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/problem+json": {"schema": _ERROR}}}
+    return {"description": description, "content": {"application/problem+json": {"schema": PROBLEM}}}
 
 
 def _answer(description: str) -> dict[str, Any]:
@@ -78,18 +61,3 @@ READ_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     401: _problem("No key, or not one in force"),
     404: _problem("None, or another tenant's"),
 }
-
-
-def mount(app: FastAPI) -> None:
-    """`/docs` and its scripts."""
-    app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url="/docs/static/swagger-ui-bundle.js",
-            swagger_css_url="/docs/static/swagger-ui.css",
-            swagger_favicon_url="/docs/static/favicon-32x32.png",
-        )

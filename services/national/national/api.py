@@ -13,13 +13,13 @@ from fastapi.responses import Response
 
 from contracts.problems import Problem
 from national import details, events, figures, openapi, pages, products, query, tables
-from national.answers import Busy, NotFound, PlainJSON, csv_response, problem_response
+from national.answers import Busy, NotFound, csv_response
 from national.counting import Question, filters_of
 from national.query import QueryRefused
 from servicekit import database
 from servicekit.database import Connection, Pool
+from servicekit.http import RETRY_AFTER_S, PlainJSON, mount_docs, problem_response
 
-RETRY_AFTER_S: Final = 5
 WAIT_STEP_S: Final = 0.1
 
 
@@ -32,7 +32,7 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
         redoc_url=None,
         default_response_class=PlainJSON,
     )
-    openapi.mount(app)
+    mount_docs(app)
     _answer_errors(app)
 
     @asynccontextmanager
@@ -162,10 +162,14 @@ def _answer_errors(app: FastAPI) -> None:
     async def missing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
         return told(request, 404, Problem("not-found", ""))
 
+    @app.exception_handler(405)
+    async def not_so(request: Request, error: Exception) -> Response:
+        return told(request, 405, Problem("not-found", ""), headers=getattr(error, "headers", None))
+
     @app.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> Response:  # noqa: ARG001  # the framework's form
         return told(request, 503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
-        return told(request, 500, Problem("handler-error", ""))  # the framework logs it and goes on
+        return told(request, 500, Problem("server-error", ""))  # the framework logs it and goes on

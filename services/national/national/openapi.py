@@ -1,27 +1,11 @@
-"""The OpenAPI of the national database and its page, without anything fetched from elsewhere."""
+"""What the national OpenAPI says that the framework cannot know: parameters that it does not parse, answers."""
 
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
-from starlette.staticfiles import StaticFiles
-from swagger_ui_bundle import swagger_ui_path
 
-from contracts.reasons import REASONS
+from servicekit.http import PROBLEM
 
-_ERROR: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["code", "pointer", "message_vi", "message_en", "help"],
-    "properties": {
-        "code": {"type": "string", "enum": sorted(REASONS)},
-        "pointer": {"type": "string", "description": "/ and the name of the parameter; for lists also which value"},
-        "message_vi": {"type": "string"},
-        "message_en": {"type": "string"},
-        "help": {"type": "object", "properties": {"vi": {"type": "string"}, "en": {"type": "string"}}},
-    },
-}
 _TALLY: Final[dict[str, Any]] = {"count": {"type": "integer"}, "of_which_uncertain": {"type": "integer"}}
 FIGURE: Final[dict[str, Any]] = {
     "type": "object",
@@ -58,7 +42,11 @@ FIGURE: Final[dict[str, Any]] = {
 }
 _PROBLEM: Final = {
     "type": "object",
-    "properties": {**_ERROR["properties"], "status": {"type": "integer"}, "errors": {"type": "array", "items": _ERROR}},
+    "properties": {
+        **PROBLEM["properties"],
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": PROBLEM},
+    },
 }
 
 
@@ -95,18 +83,3 @@ def asks(model: type[BaseModel]) -> dict[str, Any]:
             for name, field in schema["properties"].items()
         ]
     }
-
-
-def mount(app: FastAPI) -> None:
-    """`/docs` and its scripts."""
-    app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url="/docs/static/swagger-ui-bundle.js",
-            swagger_css_url="/docs/static/swagger-ui.css",
-            swagger_favicon_url="/docs/static/favicon-32x32.png",
-        )

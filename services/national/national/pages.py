@@ -23,12 +23,13 @@ from contracts import provinces
 from contracts.fields import OneOf
 from contracts.problems import Problem
 from national import certainty, details, events, figures, products, query, words
-from national.answers import MOST_PROBLEMS, NotFound
+from national.answers import NotFound
 from national.counting import Question, filters_of
 from national.overview import overview
 from national.query import QueryRefused
 from national.timeline import said, timeline
 from servicekit.database import Connection
+from servicekit.http import MOST_PROBLEMS
 
 Snapshot = Callable[[], AbstractAsyncContextManager[Connection]]
 Pairs = list[tuple[str, str]]

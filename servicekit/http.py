@@ -1,0 +1,66 @@
+"""HTTP as the services answer it: plain JSON, problems in two languages, an offline page of documentation."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from contracts.problems import Problem
+from contracts.reasons import REASONS
+
+RETRY_AFTER_S: Final = 5
+MOST_PROBLEMS: Final = 20
+
+# How a problem is described in an OpenAPI.
+PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["code", "pointer", "message_vi", "message_en", "help"],
+    "properties": {
+        "code": {"type": "string", "enum": sorted(REASONS)},
+        "pointer": {"type": "string", "description": "JSON pointer to what is wrong"},
+        "message_vi": {"type": "string"},
+        "message_en": {"type": "string"},
+        "help": {"type": "object", "properties": {"vi": {"type": "string"}, "en": {"type": "string"}}},
+    },
+}
+
+
+class PlainJSON(JSONResponse):
+    """Vietnamese letters as they are; days and moments as ISO 8601, ids as text."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_written).encode(
+            errors="backslashreplace"
+        )
+
+
+def _written(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def problem_response(status: int, *problems: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """problem+json (RFC 9457): the first problem's reason in both languages, and all of them (20) in `errors`."""
+    answers = [problem.answer() for problem in problems[:MOST_PROBLEMS]]
+    body = {"type": "about:blank", "status": status, "title": answers[0]["message_en"], **answers[0], "errors": answers}
+    return PlainJSON(body, status, headers=dict(headers or {}), media_type="application/problem+json")
+
+
+def mount_docs(app: FastAPI) -> None:
+    """`/docs` and its scripts, nothing fetched from elsewhere."""
+    app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/docs/static/swagger-ui-bundle.js",
+            swagger_css_url="/docs/static/swagger-ui.css",
+            swagger_favicon_url="/docs/static/favicon-32x32.png",
+        )
