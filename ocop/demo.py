@@ -228,9 +228,15 @@ class Demo:
             else f"The oracle has {len(findings)} findings.",
             style="red" if findings else "green",
         )
-        self._console.print(f"National figures   {self.national}/v1/figures/products?at=2026-08-05&by=province")
-        self._console.print(f"Products           {self.national}/v1/products?at=2026-08-05&q=nuoc+mam")
-        self._console.print(f"Documentation      {self.gateway}/docs and {self.national}/docs")
+        # Most of these certificates have lapsed since, so addresses carry the day of which they speak.
+        for what, address in (
+            ("Overview, 31/12/2023", f"{self.national}/?at=2023-12-31&map=2004"),
+            ("Overview, 05/08/2026", f"{self.national}/?at=2026-08-05"),
+            ("Products, 05/08/2026", f"{self.national}/san-pham?at=2026-08-05&q=nuoc+mam"),
+            ("Figures as JSON", f"{self.national}/v1/figures/products?at=2026-08-05&by=province"),
+            ("Interfaces", f"{self.gateway}/docs  {self.national}/docs"),
+        ):
+            self._console.print(f"{what:22}{address}", highlight=False, soft_wrap=True)
 
 
 def _count(count: int, uncertain: int) -> str:
