@@ -5,24 +5,29 @@ Asked when all is quiet. Each finding names the first thing that breaks a rule:
     O1  every accepted submission is in exactly one state, and gateway and decider agree on it
     O2  every event of a log is on its topic, byte for byte, first appearances in order; nothing else is there
     O3  every reader has applied 1 … n of every subject, each once, or a held row says why not
-    O4  state is the fold of the log
+    O4  state is the fold of the log, and national tables are what a rebuild from the topics gives
     O5  what was refused in the HTTP answer is nowhere
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from national.projections import PROJECTIONS
 
 from contracts.topics import DECIDERS, TOPICS, domain_topic, outcome_topic
 from servicekit import database
+from servicekit.message import Kept, decode
+from servicekit.projector import Event, Projection
 
 # Who reads which numbered topics.
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +40,7 @@ REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_produ
 HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
 
 Connection = asyncpg.Connection
-Event = tuple[str, str]
+Named = tuple[str, str]  # (source, id) of a submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Record:
     value: bytes
 
 
-async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[Event] = ()) -> list[str]:
+async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[Named] = ()) -> list[str]:
     """All findings; empty is well. `urls` gives the database of each service that runs, by its name on the wire."""
     findings: list[str] = []
     async with AsyncExitStack() as stack:
@@ -66,6 +71,8 @@ async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[E
                 owner = TOPICS[name].service
                 if reader in databases and owner in databases:
                     findings += await _applied(reader, databases[reader], name, databases[owner])
+        if "national" in databases:
+            findings += await rebuilt(databases["national"], PROJECTIONS, topics)
         findings += await _refused(databases, topics, refused)
     return findings
 
@@ -158,7 +165,7 @@ async def _submissions(gateway: Connection, service: str, decider: Connection) -
         (row["source"], row["event_id"]): row["state"]
         for row in await decider.fetch("SELECT source, event_id, state FROM inbox")
     }
-    held: dict[Event, list[str]] = {}
+    held: dict[Named, list[str]] = {}
     for row in await decider.fetch("SELECT source, event_id, reason FROM held WHERE source <> '' AND event_id <> ''"):
         held.setdefault((row["source"], row["event_id"]), []).append(row["reason"])
     findings = []
@@ -187,7 +194,7 @@ async def _accepted(gateway: Connection, topics: Mapping[str, list[Record]]) -> 
 
 
 async def _refused(
-    databases: Mapping[str, Connection], topics: Mapping[str, list[Record]], refused: Collection[Event]
+    databases: Mapping[str, Connection], topics: Mapping[str, list[Record]], refused: Collection[Named]
 ) -> list[str]:
     unwanted = set(refused)
     findings = []
@@ -313,6 +320,69 @@ async def _state(service: str, decider: Connection) -> list[str]:
         )
         findings += [f"O4 {service}: {topic.aggregate} {row['id']} is not what its log says" for row in rows]
     return findings
+
+
+async def rebuilt(
+    connection: Connection, projections: Sequence[Projection], topics: Mapping[str, list[Record]]
+) -> list[str]:
+    """Tables that are not what their projection gives for the events on its topic, each taken once, in order."""
+    held = {row["subject"] for row in await connection.fetch("SELECT DISTINCT subject FROM held")}
+    findings = []
+    for projection in projections:
+        events = _events(topics[projection.topic], held)
+        last = {event.subject: event for event in events}
+        expected: dict[str, Counter[str]] = {table.name: Counter() for table in projection.tables}
+        per_event = {table.name for table in projection.tables if table.per == "event"}
+        for event in events:
+            for name, rows in projection.rows(event).items():
+                if name in per_event or last[event.subject] is event:
+                    expected[name].update(map(_written, rows))
+        for table in projection.tables:
+            columns = ", ".join(f'"{column}"' for column in table.columns)
+            found = Counter(
+                _written(tuple(row))
+                for row in await connection.fetch(f"SELECT {columns} FROM {table.name}")  # noqa: S608  # wiring
+                if row[0] not in held
+            )
+            for row, count in list((found - expected[table.name]).items())[:1]:
+                findings.append(f"O4 national.{table.name}: {count} times {row} is not what a rebuild gives")
+            for row, count in list((expected[table.name] - found).items())[:1]:
+                findings.append(f"O4 national.{table.name}: {count} times {row} is missing")
+    return findings
+
+
+def _events(records: Iterable[Record], held: Collection[UUID]) -> list[Event]:
+    """The events of a topic by their numbers, each once; not those of subjects that something is held of."""
+    found: dict[tuple[UUID, int], Event] = {}
+    for record in records:
+        topic, _, place = record.place.partition("/")
+        partition, _, offset = place.partition("@")
+        headers = tuple((name, value.encode()) for name, value in record.headers.items())
+        message = decode(Kept(topic, int(partition), int(offset), headers, record.value))
+        if message.envelope is None or message.data is None or message.envelope.subjectsequence is None:
+            continue
+        event = Event(message.envelope, message.data, topic, record.value)
+        if event.subject not in held:
+            found.setdefault((event.subject, message.envelope.subjectsequence), event)
+    return [found[key] for key in sorted(found)]
+
+
+def _written(row: Iterable[Any]) -> str:
+    """A row in one form, whether it comes from a projection or from PostgreSQL."""
+    return json.dumps([_plain(value) for value in row], ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -47,6 +47,9 @@ BREAKS: list[tuple[str, str, str]] = [
     ("national", "DELETE FROM owner_event WHERE sequence = 2", "O3 national"),
     ("registry", 'UPDATE owner SET data = data || \'{"ref":"CT-0"}\'', "O4 registry: owner"),
     ("registry", "DELETE FROM product", "O4 registry: product"),
+    ("national", "UPDATE product_period SET name = 'x' WHERE name LIKE '%SP-3'", "O4 national.product_period"),
+    ("national", "DELETE FROM owner_period WHERE business_name LIKE '%CT-3'", "O4 national.owner_period"),
+    ("national", "INSERT INTO owner SELECT gen_random_uuid(), namespace, ref, NULL, NULL, event FROM owner", "O4"),
 ]
 
 
