@@ -270,6 +270,7 @@ async def test_status_with_every_outcome(gateway: Gateway) -> None:
     event_id = UUID(int=5)
     await hear(gateway, waiting, outcome_message(taken, 2, "applied", event_ids=(event_id,)))
     found = (await gateway.get(path)).json()
+    assert (await gateway.get("/v1/submissions?state=applied")).json() == {"submissions": [found], "next": None}
     assert found["state"] == "applied"
     assert [(o["number"], o["state"], o["code"]) for o in found["outcomes"]] == [
         (1, "waiting", "unknown-owner"),

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import asyncpg
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -182,26 +181,9 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
             await store.enter(connection, holder.tenant)
             rows = await store.submissions(connection, state, since, place, limit)
         following = _cursor(rows[-1]) if len(rows) == limit else None
-        return PlainJSON({"submissions": [_summary(row) for row in rows], "next": following})
+        return PlainJSON({"submissions": [_told(row) for row in rows], "next": following})
 
     return app
-
-
-def _summary(row: asyncpg.Record) -> dict[str, Any]:
-    reason = (
-        {"code": row["code"], "pointer": row["pointer"], **words(row["code"], row["params"])} if row["code"] else None
-    )
-    return {
-        "submission_id": row["id"],
-        "id": row["event_id"],
-        "source": row["source"],
-        "type": row["type"],
-        "subject": row["subject_ref"],
-        "subject_id": row["subject"],
-        "received_at": row["received_at"].isoformat(),
-        "state": row["state"],
-        "reason": reason,
-    }
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,7 +213,7 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cursor(row: asyncpg.Record) -> str:
+def _cursor(row: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(f"{row['received_at'].isoformat()}|{row['id']}".encode()).decode()
 
 

@@ -1,7 +1,7 @@
 """SQL of the gateway: keys, submissions, outcomes."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -140,22 +140,11 @@ async def take(
     return new
 
 
-async def submission(connection: Connection, submission_id: UUID) -> Mapping[str, Any] | None:
+async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
     """One submission with every outcome so far, oldest first; None if there is none (or it is another tenant's)."""
-    row = await connection.fetchrow(
-        """SELECT id, source, event_id, type, subject, subject_ref, service, received_at, state
-           FROM submission WHERE id = $1""",
-        submission_id,
-    )
-    if row is None:
-        return None
-    outcomes = await connection.fetch(
-        """SELECT submission_id, number, state, code, pointer, params, event_ids, heard_at FROM outcome
-           WHERE source = $1 AND event_id = $2 ORDER BY heard_at, number""",
-        row["source"],
-        row["event_id"],
-    )
-    return {**row, "outcomes": [dict(outcome) for outcome in outcomes]}
+    rows = await connection.fetch(f"SELECT {_COLUMNS} FROM submission WHERE id = $1", submission_id)  # noqa: S608  # a constant
+    found = await _with_outcomes(connection, rows)
+    return found[0] if found else None
 
 
 async def submissions(
@@ -164,25 +153,37 @@ async def submissions(
     since: datetime | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
-) -> list[asyncpg.Record]:
-    """A page of submissions, oldest first, each with its latest outcome's code and pointer."""
-    return await connection.fetch(
-        """SELECT s.id, s.source, s.event_id, s.type, s.subject, s.subject_ref, s.service, s.received_at, s.state,
-                  o.code, o.pointer, o.params
-           FROM submission s
-           LEFT JOIN LATERAL (
-             SELECT code, pointer, params FROM outcome o
-             WHERE o.source = s.source AND o.event_id = s.event_id AND o.state = s.state
-             ORDER BY o.submission_id = s.id DESC, o.number DESC LIMIT 1) o ON true
-           WHERE ($1::text IS NULL OR s.state = $1) AND ($2::timestamptz IS NULL OR s.received_at >= $2)
-             AND ($3::timestamptz IS NULL OR (s.received_at, s.id) > ($3, $4::uuid))
-           ORDER BY s.received_at, s.id LIMIT $5""",
+) -> list[dict[str, Any]]:
+    """A page of submissions, oldest first, each with every outcome so far."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM submission
+            WHERE ($1::text IS NULL OR state = $1) AND ($2::timestamptz IS NULL OR received_at >= $2)
+              AND ($3::timestamptz IS NULL OR (received_at, id) > ($3, $4::uuid))
+            ORDER BY received_at, id LIMIT $5""",  # noqa: S608  # a constant
         state,
         since,
         after[0] if after else None,
         after[1] if after else None,
         limit,
     )
+    return await _with_outcomes(connection, rows)
+
+
+_COLUMNS = "id, source, event_id, type, subject, subject_ref, service, received_at, state"
+
+
+async def _with_outcomes(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    outcomes = await connection.fetch(
+        """SELECT source, event_id, submission_id, number, state, code, pointer, params, event_ids, heard_at
+           FROM outcome
+           WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY heard_at, number""",
+        [row["source"] for row in rows],
+        [row["event_id"] for row in rows],
+    )
+    of_event: dict[tuple[str, str], list[asyncpg.Record]] = {}
+    for outcome in outcomes:
+        of_event.setdefault((outcome["source"], outcome["event_id"]), []).append(outcome)
+    return [{**row, "outcomes": of_event.get((row["source"], row["event_id"]), [])} for row in rows]
 
 
 async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> list[Outgoing]:
