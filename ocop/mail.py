@@ -57,8 +57,8 @@ def contacts() -> None:
 def mails(
     number: Annotated[int | None, typer.Argument(help="Show this one whole; the list if left out.")] = None,
 ) -> None:
-    """Show the mails that the stack's own mail server has kept."""
-    kept = mailbox.read(Home.here().mails)
+    """Show the mails that the stack's own mail server has kept, the newest first."""
+    kept = mailbox.read(Home.here().mails)[::-1]
     if number is not None:
         if not 1 <= number <= len(kept):
             raise OcopError(f"There are {len(kept)} mails.")

@@ -33,6 +33,7 @@ from servicekit.projector import Event, Projection
 READERS: Mapping[str, tuple[str, ...]] = {
     "evaluation": ("ocop.registry.product",),
     "marketplace": ("ocop.registry.product",),
+    "notifications": ("ocop.evaluation.recognition",),
     "national": tuple(topic.name for topic in TOPICS.values() if topic.kind == "domain"),
 }
 # Where each deciding service looks references up.
@@ -257,7 +258,11 @@ async def _outcomes(
     for record in topics[outcome_topic(service)]:
         if record.headers.get("ce_source") != f"/services/{service}":
             continue
-        outcome: dict[str, Any] = json.loads(record.value)
+        try:
+            outcome: dict[str, Any] = json.loads(record.value)
+        except ValueError:
+            findings.append(f"O2 {record.place} claims to be an outcome and cannot be read")
+            continue
         event, number = (outcome["source"], outcome["event_id"]), int(record.headers["ce_subjectsequence"])
         row = inbox.get(event)
         if row is None or number > row["outcome_seq"]:

@@ -86,7 +86,7 @@ class Batch:
             self.subjects[row["aggregate"], row["id"]] = SubjectRow(row["last_sequence"], row["last_recorded"])
 
     async def read_held(self, keys: Iterable[Key], depth: int) -> dict[Key, list[HeldRow]]:
-        """Rows to drain: of subjects whose head is ready, the first `depth`.
+        """Rows to drain: of subjects whose head is ready, the first of each, about `depth` in all.
 
         A statement of its own after the lock: what another transaction put aside before it let the subject go
         must be seen. Every subject that has a row is blocked until its rows are gone.
@@ -96,9 +96,10 @@ class Batch:
         ready = [key for key, head in heads.items() if head.ready] if depth else []
         if not ready:
             return {}
-        rows = await held.rows(self.connection, ready, depth + 1)
-        self._more = {key for key, found in rows.items() if len(found) > depth}
-        return {key: found[:depth] for key, found in rows.items()}
+        each = max(1, depth // len(ready))
+        rows = await held.rows(self.connection, ready, each + 1)
+        self._more = {key for key, found in rows.items() if len(found) > each}
+        return {key: found[:each] for key, found in rows.items()}
 
     async def read_inbox(self, events: Iterable[Event]) -> None:
         """What became of these submissions earlier."""
@@ -241,38 +242,44 @@ class Batch:
         else:
             self.blocked.discard(key)
 
-    async def replace_bad_copy(self, event: Event, message: Message) -> bool:
-        """A good copy takes the place of the one that did not decode. False if that one had no place."""
-        bad = (await held.of_events(self.connection, [event])).get(event)
+    async def replace_bad_copy(self, event: Event, key: Key | None, message: Message) -> bool:
+        """A good copy takes the place of the one that did not decode. False if that one had none, or another's."""
+        bad = self._added(event) or (await held.of_events(self.connection, [event])).get(event)
         if bad is None:
             return False
-        if bad.key is None:
-            self.held.gone.append(bad.id)
+        if bad.key is None or bad.key != key:
+            self._remove(bad)
             return False
         bad.message, bad.reason, bad.error = message, "behind", None
-        self.held.changed.append(bad)
+        if bad.id:
+            self.held.changed.append(bad)
         self.held.promoted.add(bad.key)
         row = self.arrived(event, message)
         row.submission_id = message.named_uuid("correlationid")
         self._say(message, row, "waiting", "behind-earlier", "/subject", {})
         return True
 
+    def _added(self, event: Event) -> HeldRow | None:
+        """The row that this very batch has put aside for a submission."""
+        return next((row for row in self.held.added if (row.source, row.event_id) == event), None)
+
+    def _remove(self, row: HeldRow) -> None:
+        if row.id:
+            self.held.gone.append(row.id)
+        else:
+            self.held.added.remove(row)
+        if row.key is not None:
+            self.held.promoted.add(row.key)
+
     def withdraw(self, message: Message, own: InboxRow, target: Event) -> None:
         """Takes a held submission back at its sender's word. What was decided already stays."""
-        held_row = self.targets.get(target) or next(
-            (row for row in self.held.added if (row.source, row.event_id) == target), None
-        )
+        held_row = self.targets.get(target) or self._added(target)
         inbox = self.inbox.get(target)
         if inbox is None or held_row is None or inbox.state not in ("waiting", "failed"):
             now = inbox.state if inbox else "unknown"
             self._say(message, own, "rejected", "not-held", "/data/event_id", {"state": now})
             return
-        if held_row.id:
-            self.held.gone.append(held_row.id)
-        else:
-            self.held.added.remove(held_row)
-        if held_row.key is not None:
-            self.held.promoted.add(held_row.key)
+        self._remove(held_row)
         self._say(held_row.message, inbox, "withdrawn", None, None, {})
         self._say(message, own, "applied", None, None, {})
 

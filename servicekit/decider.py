@@ -29,7 +29,8 @@ from servicekit.database import Connection
 from servicekit.held import HeldRow, Key
 from servicekit.message import Message
 
-DRAIN_DEPTH = 500  # most held rows of one subject decided in one transaction
+WITHDRAWALS = "withdrawal"  # the queue of those that failed; each is alone in its own
+DRAIN_DEPTH = 500  # most held rows decided in one transaction, of all subjects together
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Deciders:
 
     async def ready(self, connection: Connection, limit: int) -> list[Key]:
         """Subjects whose head may be tried now, locked; those that others hold are skipped."""
-        keys = await held.ready_heads(connection, list(self._deciders), limit)
+        keys = await held.ready_heads(connection, [*self._deciders, WITHDRAWALS], limit)
         rows = await connection.fetch(
             """SELECT aggregate, id FROM subject
                WHERE (aggregate, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
@@ -131,16 +132,21 @@ class Deciders:
         depth: int,
         error: dict[str, Any] | None = None,
     ) -> None:
+        heads = set(heads)
         batch = Batch(self.service, connection)
         batch.wake = {decider.known for decider in self._deciders.values() if decider.known}
         targets = [
-            (arrival.event[0], arrival.message.data.event_id)
+            _target(arrival.message)
             for arrival in arrivals
             if arrival.event and isinstance(arrival.message.data, SubmissionWithdrawn)
         ]
+        failed = await held.rows(connection, {key for key in heads if key[0] == WITHDRAWALS}, 1)
+        targets += [_target(row.message) for rows in failed.values() for row in rows]
         # A withdrawal names no aggregate: its target's key is looked up before the lock, and read again under it.
         before = await held.of_events(connection, targets)
-        keys = {arrival.key for arrival in arrivals if arrival.key} | set(heads)
+        keys = {arrival.key for arrival in arrivals if arrival.key} | heads
+        if error is not None:  # what has no place of its own gets one, so that it can be tried again
+            keys |= {_own_place(arrival.message) for arrival in arrivals if arrival.key is None}
         keys |= {row.key for row in before.values() if row.key}
         await batch.lock(keys)
         drained = await batch.read_held(keys, depth)
@@ -182,6 +188,10 @@ class Deciders:
             if row.message.error is not None:
                 batch.fail_row(row, {"class": "undecodable", "text": row.message.error})
                 return
+            if isinstance(row.message.data, SubmissionWithdrawn):
+                batch.withdraw(row.message, batch.inbox[_event(row)], _target(row.message))
+                batch.held.gone.append(row.id)
+                continue
             verdict = self._decide(batch, key, row.message)
             if isinstance(verdict, Waits):
                 batch.wait_again(row, verdict)
@@ -193,22 +203,25 @@ class Deciders:
     async def _take(self, batch: Batch, arrival: Arrival, error: dict[str, Any] | None) -> None:
         message, event, key = arrival.message, arrival.event, arrival.key
         if event is None:
-            if not await held.same_bytes(batch.connection, message):
+            twin = any(row.key is None and row.message.same_bytes(message) for row in batch.held.added)
+            if not twin and not await held.same_bytes(batch.connection, message):
                 batch.hold_nameless(message)
             return
         row = batch.inbox.get(event)
         if row is not None and row.state == "failed" and row.digest is None and message.error is None:
-            if await batch.replace_bad_copy(event, message):
+            if await batch.replace_bad_copy(event, key, message):
                 return  # takes the place of the copy that did not decode
             row = None  # that copy had no place: this one arrives now
         if row is not None:
             batch.repeat(message, row)
             return
         row = batch.arrived(event, message)
-        if message.error is not None or error is not None:
-            batch.hold_failed(key, message, row, error or {"class": "undecodable", "text": message.error})
+        if error is not None:
+            batch.hold_failed(key or _own_place(message), message, row, error)
+        elif message.error is not None:
+            batch.hold_failed(key, message, row, {"class": "undecodable", "text": message.error})
         elif isinstance(message.data, SubmissionWithdrawn):
-            batch.withdraw(message, row, (event[0], message.data.event_id))
+            batch.withdraw(message, row, _target(message))
         elif key is None:
             batch.hold_failed(None, message, row, {"class": "undecodable", "text": "not a type of this service"})
         elif key in batch.blocked:
@@ -223,6 +236,16 @@ class Deciders:
     def _decide(self, batch: Batch, key: Key, message: Message) -> Decision | Rejected | Waits:
         submission = batch.submission(key, message)
         return self._deciders[key[0]].decide(batch.states.get(key), submission, batch.known)
+
+
+def _target(message: Message) -> tuple[str, str]:
+    """What a withdrawal takes back: a submission of its own source."""
+    assert isinstance(message.data, SubmissionWithdrawn)
+    return (message.named("source") or "", message.data.event_id)
+
+
+def _own_place(message: Message) -> Key:
+    return (WITHDRAWALS, message.named_uuid("correlationid") or UUID(int=0))
 
 
 def _event(row: HeldRow) -> tuple[str, str]:

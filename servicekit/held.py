@@ -133,8 +133,8 @@ async def ready_heads(connection: Connection, queues: Sequence[str], limit: int)
 async def write(connection: Connection, changes: Changes) -> None:
     """Removes, changes, adds, then marks what may be tried next.
 
-    Marking skips rows that another transaction holds, so it never waits and cannot deadlock; the sweep marks
-    what was skipped.
+    Marking what became known skips rows that another transaction holds, so it never waits and cannot deadlock;
+    the sweep marks what was skipped. Promoted rows are of subjects that the caller has locked.
     """
     if changes.gone:
         await connection.execute("DELETE FROM held WHERE id = ANY($1::bigint[])", changes.gone)

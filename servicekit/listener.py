@@ -1,7 +1,7 @@
 """Records that are not numbered per subject, outcomes above all: each is taken by itself, in whatever order.
 
 What is done with them must bear repeats and late comers by itself, in the rows that it writes; so there is no
-stream to keep, and nothing ever stands behind anything.
+stream to keep, and nothing stands behind what failed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +26,9 @@ class Listener:
         """Puts aside what does not decode, and hands on the rest."""
         changes = Changes()
         for message in messages:
-            if message.error is not None and not await held.same_bytes(connection, message):
+            if message.error is None or any(row.message.same_bytes(message) for row in changes.added):
+                continue
+            if not await held.same_bytes(connection, message):
                 changes.added.append(_aside(message, {"class": "undecodable", "text": message.error}))
         await held.write(connection, changes)
         good = [message for message in messages if message.data is not None]
@@ -34,25 +36,45 @@ class Listener:
             await self._take(connection, good)
 
     async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None:
-        """Puts a record aside that the code cannot handle; nothing stands behind it."""
-        await held.write(connection, Changes(added=[_aside(message, error)]))
+        """Puts a record aside that the code cannot handle, where `ocop dlq retry` finds it; later ones go on."""
+        await held.write(connection, Changes(added=[_aside(message, error, _place(message))]))
 
-    async def ready(self, connection: Connection, limit: int) -> list[Key]:  # noqa: ARG002  # nothing queues here
-        """Nothing: these records do not wait for each other."""
-        return []
+    async def ready(self, connection: Connection, limit: int) -> list[Key]:
+        """Failed records that were marked to be tried again, locked."""
+        keys = await held.ready_heads(connection, self.topics, limit)
+        rows = await connection.fetch(
+            """SELECT queue, subject FROM held
+               WHERE ready AND (queue, subject) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+               ORDER BY id FOR UPDATE SKIP LOCKED""",
+            [queue for queue, _ in keys],
+            [subject for _, subject in keys],
+        )
+        return list(dict.fromkeys((row["queue"], row["subject"]) for row in rows))
 
-    async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 0) -> None:
-        """Nothing to drain."""
+    async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 500) -> None:
+        """Takes failed records again."""
+        heads = [row for rows in (await held.rows(connection, keys[:depth], 1)).values() for row in rows if row.ready]
+        if heads:
+            await self._take(connection, [row.message for row in heads])
+            await held.write(connection, Changes(gone=[row.id for row in heads]))
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
-        """Nothing has a head."""
+        """It failed again."""
+        for row in (await held.rows(connection, [key], 1)).get(key, []):
+            row.ready, row.error = False, error
+            await held.write(connection, Changes(changed=[row]))
 
     async def sweep(self, connection: Connection) -> int:  # noqa: ARG002  # nothing waits here
         """Nothing waits."""
         return 0
 
 
-def _aside(message: Message, error: dict[str, Any]) -> HeldRow:
-    row = HeldRow(None, "failed", message, error=error)
+def _place(message: Message) -> Key | None:
+    subject = message.named_uuid("subject")
+    return (message.topic, subject) if subject is not None else None
+
+
+def _aside(message: Message, error: dict[str, Any], key: Key | None = None) -> HeldRow:
+    row = HeldRow(key, "failed", message, error=error)
     row.source, row.event_id = message.named("source"), message.named("id")
     return row

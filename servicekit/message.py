@@ -50,6 +50,10 @@ class Message:
         """For logs: topic/partition@offset."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
+    def same_bytes(self, other: "Message") -> bool:
+        """Whether it is a repeat of the same send, wherever it lies."""
+        return (self.topic, self.headers, self.payload) == (other.topic, other.headers, other.payload)
+
     def named(self, name: str) -> str | None:
         """What a CloudEvents header says, also where the whole does not decode."""
         for key, value in self.headers:

@@ -80,6 +80,7 @@ async def settle(
             elif where > last[partition]:
                 log.error("log shorter than what was read", partition=str(partition), read=where, end=last[partition])
                 where = last[partition]
+                await _free_places(connection, partition, where)
             settled[partition] = where
         await connection.execute(
             """UPDATE position p SET next_offset = n.next_offset, topic_id = n.topic_id
@@ -105,8 +106,11 @@ async def _epochs(connection: Connection, partitions: Sequence[TopicPartition]) 
     return {TopicPartition(row["topic"], row["partition"]): row["topic_id"] for row in rows}
 
 
-async def _free_places(connection: Connection, partition: TopicPartition) -> None:
+async def _free_places(connection: Connection, partition: TopicPartition, from_: int = 0) -> None:
     """Held rows keep their bytes; the offsets that they came from belong to a log that is no more."""
     await connection.execute(
-        'UPDATE held SET "offset" = -id WHERE topic = $1 AND partition = $2', partition.topic, partition.partition
+        'UPDATE held SET "offset" = -id WHERE topic = $1 AND partition = $2 AND "offset" >= $3',
+        partition.topic,
+        partition.partition,
+        from_,
     )

@@ -23,6 +23,7 @@ from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
 
 DRAIN_DEPTH = 500
+HELD_LOADED = 1000  # rows of one subject that a transaction looks at
 
 
 @dataclass(frozen=True)
@@ -137,14 +138,21 @@ class Projectors:
             key = _key(message)
             if key is not None:
                 keys.add(key)
-            elif not await held.same_bytes(connection, message):
+            elif not any(row.message.same_bytes(message) for row in changes.added) and not await held.same_bytes(
+                connection, message
+            ):
                 changes.added.append(
                     _aside(message, None, None, "failed", {"class": "undecodable", "text": message.error})
                 )
         streams = await self._lock(connection, keys)
         retried = set(heads)
-        for key, rows in (await held.rows(connection, keys, 10_000) if keys else {}).items():
-            streams[key].held = {row.n: row for row in rows if row.n is not None}
+        for key, rows in (await held.rows(connection, keys, HELD_LOADED) if keys else {}).items():
+            for row in rows:
+                # What lay beyond the rows that were looked at may be held twice, or have been applied meanwhile.
+                if row.n is None or row.n <= streams[key].applied or row.n in streams[key].held:
+                    changes.gone.append(row.id)
+                else:
+                    streams[key].held[row.n] = row
         applied: dict[Key, list[Message]] = {}
         for message in messages:
             key = _key(message)

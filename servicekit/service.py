@@ -125,12 +125,14 @@ class Service:
                         raise
                     self._waits_for = [f"{check.__name__.strip('_')}: {error!r}"]
                 if not self._waits_for:
+                    self._waits_for = ["start"]  # ready only when all checks have passed
                     break
                 if self._waits_for != said:
                     said = self._waits_for
                     log.warning("not ready", missing=said)
                 self.health.turned()
                 await asyncio.sleep(AGAIN_S)
+        self._waits_for = []
         log.info("ready")
 
     async def _waiting(self) -> list[str]:

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from contracts.outcome import Outcome
 from contracts.topics import TOPICS
 from servicekit.database import Connection, Pool
+from servicekit.message import decode
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +89,12 @@ async def _missing(
     """The first of these records that the database does not know to have said."""
     kind = TOPICS[topic].kind
     own = "/provinces/" if kind == "submission" else f"/services/{TOPICS[topic].service}"
-    # What does not even claim to be ours was thrown onto the topic by somebody else.
-    named = [(r, headers) for r in records if (headers := _headers(r)).get("ce_source", "").startswith(own)]
+    # What does not claim to be ours, or cannot be read, was thrown onto the topic by somebody else.
+    named = [
+        (r, headers)
+        for r in records
+        if (headers := _headers(r)).get("ce_source", "").startswith(own) and decode(r).error is None
+    ]
     if kind == "domain":
         rows = await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", _uuids(named, "ce_id"))
         known = {row["id"] for row in rows}

@@ -93,7 +93,9 @@ async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:
         try:
             found = await work()
         except Exception as error:
-            if not database.is_outage(error) and not isinstance(error, KafkaError):
-                log.exception("background work failed")
+            if database.is_outage(error) or isinstance(error, KafkaError):
+                log.warning("background work put off", work=work.__qualname__, error=repr(error))
+            else:
+                log.exception("background work failed", work=work.__qualname__)
         if not found:
             await asyncio.sleep(every)

@@ -130,6 +130,23 @@ async def test_garbage_beside_good_neighbours(spine: System, producer: AIOKafkaP
     assert kinds == [("failed", None)]
 
 
+async def test_garbage_that_claims_to_be_ours_keeps_nobody_from_starting(
+    spine: System, producer: AIOKafkaProducer
+) -> None:
+    first = await spine.start("registry")
+    await spine.submit(families(2))
+    await spine.settled()
+    for topic in ("ocop.registry.outcome", "ocop.registry.owner"):
+        headers = [("ce_source", b"/services/registry"), ("ce_id", b"x"), ("ce_subjectsequence", b"1")]
+        for partition in range(12):
+            await producer.send_and_wait(topic, b"garbage", partition=partition, headers=headers)
+    first.kill()
+    await spine.start("registry")
+    await spine.submit(families(2, start=100))
+    await spine.settled(ignore="@")  # the oracle names each of these records
+    await all_applied(spine, 16)
+
+
 async def test_an_event_that_the_code_cannot_handle(spine: System) -> None:
     """It alone fails, after five tries; its subject stands behind it, everything else goes on; a mended
     service takes it at a retry."""

@@ -1,6 +1,7 @@
 """The gateway over HTTP, on PostgreSQL: what it answers, what it keeps, and to whom it shows it."""
 
 import asyncio
+import base64
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -332,10 +333,38 @@ async def test_pages_of_submissions(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["after=nonsense", "after=%00", "since=2026-01-01T00:00:00", "state=band", "limit=0", "limit=x", "since=x"]
+    "query",
+    [
+        "since=0001-01-01T00:00:00%2B14:00",
+        "since=9999-12-31T23:59:59-14:00",
+        f"after={base64.urlsafe_b64encode(b'0001-01-01T00:00:00+14:00|' + str(UUID(int=1)).encode()).decode()}",
+        "after=nonsense",
+        "after=%00",
+        "since=2026-01-01T00:00:00",
+        "state=band",
+        "limit=0",
+        "limit=x",
+        "since=x",
+    ],
 )
 async def test_bad_questions(gateway: Gateway, query: str) -> None:
-    assert (await gateway.get(f"/v1/submissions?{query}")).status_code == 422
+    answer = await gateway.get(f"/v1/submissions?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["message_vi"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v2", 404), ("PUT", "/v1/events", 405)])
+async def test_nothing_there(gateway: Gateway, method: str, path: str, status: int) -> None:
+    answer = await gateway.client.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, "not-found")
+
+
+async def test_an_answer_is_bounded(gateway: Gateway) -> None:
+    bad = owner()
+    bad["data"] |= {f"unknown-{n}": n for n in range(500)}
+    (refused,) = (await gateway.post([bad])).json()["results"]
+    assert len(refused["errors"]) == 20
 
 
 # -------------------------------------------------------------------- whose it is
@@ -422,6 +451,15 @@ async def test_what_has_no_end_is_sent_again_less_and_less_often(gateway: Gatewa
     in_20_minutes = "repeat_at - clock_timestamp() BETWEEN interval '19 min' AND interval '20 min'"
     assert await gateway.pool.fetchval(f"SELECT {in_20_minutes} FROM submission WHERE event_id = 'u'")  # noqa: S608
     assert await repeater.once() == 0
+
+
+async def test_what_has_waited_for_ever_is_still_sent_again(gateway: Gateway) -> None:
+    """Nothing waits out, so the back-off must bear any number of repeats."""
+    await gateway.post([owner(id_="o")])
+    await gateway.pool.execute("UPDATE submission SET repeated = 5000, repeat_at = received_at")
+    await gateway.pool.execute("DELETE FROM outbox")
+    assert await Repeater(gateway.pool, 600).once() == 1
+    assert await gateway.pool.fetchval("SELECT repeat_at < clock_timestamp() + interval '25 hours' FROM submission")
 
 
 async def test_a_fault_of_ours_says_so_and_asks_to_send_again(

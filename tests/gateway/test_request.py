@@ -67,6 +67,8 @@ ONE_BAD: list[tuple[bytes, str, str]] = [
     (b'{"data":{"owner":[{"ref":1,"ref":2}]}}', "duplicate-key", "/data/owner/0/ref"),
     (b'{"id":"\\ud800"}', "control-character", ""),
     (b'{"\\ud800":1}', "control-character", ""),
+    (b'{"a":' * 33 + b"1" + b"}" * 33, "malformed-json", ""),
+    (b'{"a":' + b"[" * 700 + b"]" * 700 + b"}", "malformed-json", ""),
     (b"7", "wrong-type", ""),
     (b"[]", "wrong-type", ""),
     (b'"text"', "wrong-type", ""),
@@ -80,6 +82,13 @@ def test_one_bad_event_is_refused_beside_good_neighbours(body: bytes, code: str,
     assert (first.problem, last.problem) == (None, None)
     assert bad.problem is not None
     assert (bad.problem.code, bad.problem.pointer) == (code, pointer)
+
+
+def test_a_doubled_key_among_very_many() -> None:
+    names = [f'"k{n}":1' for n in range(15_000)]
+    (piece,) = pieces(("{" + ",".join([*names, names[-1]]) + "}").encode(), batch=False)
+    assert piece.problem is not None
+    assert (piece.problem.code, piece.problem.pointer) == ("duplicate-key", "/k14999")
 
 
 def test_a_pair_of_surrogates_is_a_letter() -> None:

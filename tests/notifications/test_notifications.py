@@ -138,8 +138,8 @@ async def test_what_is_due_together_is_one_mail_per_tenant_and_rule(office: Offi
     await office.contact()
     await office.contact("2025-80", "ocop@tayninh.example")
     await office.hears(*(rejection(UUID(int=n)) for n in range(120)), rejection(UUID(int=500), tenant="2025-80"))
-    await office.postman.once()
-    await office.postman.once()
+    while await office.postman.once():
+        pass
     subjects = sorted(str(mail["Subject"]) for mail in office.mails())
     assert [subject.split()[1].strip("]") + subject[-5:] for subject in subjects] == [
         "2025-68(100)",

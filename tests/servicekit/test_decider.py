@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from registry.__main__ import DECIDERS
 
-from servicekit import database
+from servicekit import database, trouble
 from servicekit.database import Pool
-from servicekit.decider import Deciders
+from servicekit.decider import DRAIN_DEPTH, Deciders
 from servicekit.message import Message
 from tests.engines import Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
@@ -325,3 +325,59 @@ async def test_the_same_id_under_two_subjects_at_once_is_decided_once(
     with pytest.raises(asyncpg.UniqueViolationError):
         await second
     assert await pool.fetchval("SELECT count(*) FROM owner") == 1
+
+
+async def test_a_good_copy_in_the_same_poll_takes_the_place_too(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    sent = province.send(owner(id_="o"))
+    await handle(pool, registry, sent.message(payload=b"{"), sent.message())
+    await drain(pool, registry)
+    assert await log(pool) == [("owner.registered.v1", 1)]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_a_good_copy_does_not_take_a_place_in_anothers_queue(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """The bad copy's subject was spoilt as well, into one that exists."""
+    sent, other = province.send(owner(id_="o")), province.send(owner("CT-2", id_="o2"))
+    await handle(pool, registry, sent.message(payload=b"{", ce_subject=str(other.subject)))
+    await handle(pool, registry, sent.message())
+    await drain(pool, registry)
+    assert [row["subject"] for row in await pool.fetch("SELECT subject FROM event")] == [sent.subject]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_nameless_twins_in_one_poll_are_kept_once(pool: Pool, province: Province, registry: Deciders) -> None:
+    sent = province.send(owner(id_="o"))
+    nameless = sent.message(payload=b"?", ce_id="", ce_source="")
+    await handle(pool, registry, nameless, sent.message(payload=b"?", ce_id="", ce_source=""))
+    assert await pool.fetchval("SELECT count(*) FROM held") == 1
+
+
+async def test_a_withdrawal_that_failed_is_tried_again(pool: Pool, province: Province, registry: Deciders) -> None:
+    await handle(pool, registry, province.message(product(id_="p")))
+    failed = province.message(withdrawal("p", id_="w"))
+    async with pool.acquire() as connection, connection.transaction():
+        await registry.fail(connection, failed, {"class": "RuntimeError", "text": "a bug", "attempts": 5})
+    assert (await said(pool))[-1] == ("w", "failed", "handler-error")
+    async with pool.acquire() as connection:
+        assert await trouble.retry(connection, class_="RuntimeError") == 1
+    await drain(pool, registry)
+    assert (await said(pool))[-2:] == [("p", "withdrawn", None), ("w", "applied", None)]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_a_drain_takes_a_bounded_number_of_rows(pool: Pool, province: Province, registry: Deciders) -> None:
+    """However many subjects and however deep: a transaction must end within PostgreSQL's patience."""
+    for n in range(20):
+        behind = [product_updated(f"SP-{n}", id_=f"u{n}-{k}", on="2025-09-01") for k in range(60)]
+        await handle(pool, registry, *map(province.message, [product(f"SP-{n}", id_=f"p{n}"), *behind]))
+    await handle(pool, registry, province.message(owner(id_="o")))
+    before = await pool.fetchval("SELECT count(*) FROM held")
+    assert await drain(pool, registry) == 20
+    assert before - await pool.fetchval("SELECT count(*) FROM held") == DRAIN_DEPTH
+    while await drain(pool, registry):
+        pass
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0

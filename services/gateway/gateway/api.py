@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -28,6 +28,7 @@ SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 KEY_CACHE_S: Final = 2.0  # a suspended key is refused within 5 s
 BOUND_CACHE_S: Final = 1.0
+BODY_TIMEOUT_S: Final = 60.0
 MOST_WAIT_S: Final = 30.0
 WAIT_STEP_S: Final = 0.05
 STATES: Final = ("received", "waiting", "applied", "rejected", "withdrawn", "failed")
@@ -78,10 +79,14 @@ async def _body(request: Request, limit: int) -> bytes:
     if encoding not in ("identity", "gzip"):
         raise RequestRefused(415, Problem("unsupported-media-type", ""))
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise RequestRefused(413, Problem("request-too-large", "", {"max": limit}))
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise RequestRefused(413, Problem("request-too-large", "", {"max": limit}))
+    except TimeoutError:
+        raise RequestRefused(408, Problem("malformed-json", "")) from None
     unpacked = inflate(bytes(body)) if encoding == "gzip" else bytes(body)
     if len(unpacked) > limit:
         raise RequestRefused(413, Problem("request-too-large", "", {"max": limit}))
@@ -174,8 +179,8 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
     ) -> Response:
         """The tenant's submissions, oldest first; `next` is the `after` of the following page."""
         holder = await gate.holder(request)
-        if since is not None and since.tzinfo is None:
-            raise RequestRefused(422, Problem("bad-time", "/since"))
+        if since is not None:
+            since = _utc(since, "/since")
         place = _place(after)
         async with pool.acquire() as connection, connection.transaction(readonly=True):
             await store.enter(connection, holder.tenant)
@@ -222,9 +227,16 @@ def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
         return None
     try:
         moment, _, submission_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        place = datetime.fromisoformat(moment), UUID(submission_id)
-        if place[0].tzinfo is None:
-            raise ValueError("no zone")
+        return _utc(datetime.fromisoformat(moment), "/after"), UUID(submission_id)
     except ValueError:
         raise RequestRefused(422, Problem("bad-value", "/after", {"allowed": "next"})) from None
-    return place
+
+
+def _utc(moment: datetime, pointer: str) -> datetime:
+    """The moment in UTC. Raises RequestRefused for one without zone, or at the edge of what has a name."""
+    try:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise RequestRefused(422, Problem("bad-time", pointer))

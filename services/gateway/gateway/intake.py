@@ -14,6 +14,7 @@ from gateway.domain import Candidate, Holder, examine
 from gateway.request import Piece
 from gateway.store import Kept
 from servicekit.database import Connection, Pool
+from servicekit.http import MOST_PROBLEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Answer:
             "subject": self.subject,
             "subject_id": str(self.subject_id) if self.subject_id else None,
             "state": self.state,
-            "errors": [problem.answer() for problem in self.problems],
+            "errors": [problem.answer() for problem in self.problems[:MOST_PROBLEMS]],
         }
 
 

@@ -4,13 +4,12 @@ It brings back what a lost topic, a restored database or bytes that did not deco
 service knows what it has seen, and says again what became of it.
 """
 
-import asyncio
-
 import structlog
 
 from gateway import store
-from servicekit import database, outbox
+from servicekit import outbox
 from servicekit.database import Pool
+from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
 
@@ -27,16 +26,8 @@ class Repeater:
         self._repeat_after_s = repeat_after_s
 
     async def run(self) -> None:
-        """Looks every few seconds, until cancelled."""
-        while True:
-            try:
-                count = await self.once()
-            except Exception as error:
-                if not database.is_outage(error):
-                    raise
-                count = 0
-            if count < BATCH:
-                await asyncio.sleep(EVERY_S)
+        """Looks every few seconds, until cancelled; a fault here is logged and must not take HTTP down."""
+        await repeat(EVERY_S, self.once)
 
     async def once(self) -> int:
         """Puts what is due into the outbox; returns how many."""

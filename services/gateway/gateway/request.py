@@ -17,6 +17,7 @@ from contracts.problems import Problem, pointer
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 MAX_EVENTS: Final = 1000
+MAX_DEPTH: Final = 32  # far beyond any type's; readers by recursion come to their end at some hundreds
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -106,6 +107,8 @@ def _piece(raw: bytes, value: Any) -> Piece:
         return Piece(raw, {}, Problem("event-too-large", "", {"max": MAX_EVENT_BYTES}))
     if not isinstance(value, dict):
         return Piece(raw, {}, Problem("wrong-type", "", {"expected": "object"}))
+    if _deeper_than(value, MAX_DEPTH):
+        return Piece(raw, {}, Problem("malformed-json", ""))
     if b"\\ud" in raw or b"\\uD" in raw:
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -116,6 +119,14 @@ def _piece(raw: bytes, value: Any) -> Piece:
         path, key = doubled
         return Piece(raw, value, Problem("duplicate-key", pointer((*path, key)), {"key": key}))
     return Piece(raw, nfc(value))
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+        level = [inner for inner in level if isinstance(inner, dict | list)]
+    return bool(level)
 
 
 def _doubled(value: Any, path: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], str]]:
@@ -131,9 +142,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    doubled = _Doubled(made)
-    names = [name for name, _ in pairs]
-    doubled.key = next(name for name in names if names.count(name) > 1)
+    doubled, seen = _Doubled(made), set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            doubled.key = name
+        seen.add(name)
     return doubled
 
 

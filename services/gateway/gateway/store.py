@@ -190,7 +190,8 @@ async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> 
     """Submissions without a final outcome whose time to be sent again has come; next time twice as late."""
     rows = await connection.fetch(
         """UPDATE submission SET repeated = repeated + 1,
-                  repeat_at = clock_timestamp() + make_interval(secs => least($1::float8 * 2 ^ (repeated + 1), 86400))
+                  repeat_at = clock_timestamp()
+                            + make_interval(secs => least($1::float8 * 2 ^ least(repeated + 1, 20), 86400))
            WHERE id IN (SELECT id FROM submission
                         WHERE state IN ('received', 'waiting', 'failed') AND repeat_at <= clock_timestamp()
                         ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)

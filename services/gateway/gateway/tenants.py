@@ -1,5 +1,6 @@
 """Who may submit: enrolment, rotation and suspension, for the operators' command line."""
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 
@@ -23,6 +24,8 @@ async def enrol(connection: Connection, tenant: str, system: str, namespaces: It
         owned = namespaces_of(tenant)
     except ValueError as error:
         raise TenantError(str(error)) from None
+    if not re.fullmatch("[A-Za-z0-9._-]{1,64}", system):
+        raise TenantError(f"{system!r} is no name of a system: letters, digits, dots, dashes, at most 64")
     wanted = frozenset(namespaces) or owned
     if foreign := wanted - owned:
         raise TenantError(f"{tenant} does not own {', '.join(sorted(foreign))}; it owns {', '.join(sorted(owned))}")

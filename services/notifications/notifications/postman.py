@@ -13,16 +13,16 @@ import structlog
 
 from notifications import letter, store
 from notifications.settings import Settings
-from servicekit import database
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
+from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 1.0
 LEASE_S = 60
-SEND_TIMEOUT_S = 20
-AT_ONCE = 10
+SEND_TIMEOUT_S = 45  # for all steps together, within the lease
+AT_ONCE = 1  # a second one would wait while its lease runs out
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 5.0, 3600.0
 
 
@@ -34,15 +34,7 @@ class Postman:
 
     async def run(self) -> None:
         """Looks every second, until cancelled."""
-        while True:
-            try:
-                found = await self.once()
-            except Exception as error:
-                if not database.is_outage(error):
-                    raise
-                found = 0
-            if not found:
-                await asyncio.sleep(EVERY_S)
+        await repeat(EVERY_S, self.once)
 
     async def once(self) -> int:
         """Makes mails of what is due and sends what is to be sent now; returns how many were tried."""
@@ -56,16 +48,16 @@ class Postman:
     async def _send(self, mail: Mapping[str, Any]) -> None:
         settings = self._settings
         try:
-            await aiosmtplib.send(
-                letter.write(mail, settings.smtp_from),
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_user or None,
-                password=settings.smtp_password or None,
-                start_tls=settings.smtp_starttls,
-                timeout=SEND_TIMEOUT_S,
-            )
-        except (aiosmtplib.SMTPException, OSError) as error:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await aiosmtplib.send(
+                    letter.write(mail, settings.smtp_from),
+                    hostname=settings.smtp_host,
+                    port=settings.smtp_port,
+                    username=settings.smtp_user or None,
+                    password=settings.smtp_password or None,
+                    start_tls=settings.smtp_starttls,
+                )
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)
             log.warning("mail not taken", mail=str(mail["id"]), error=repr(error), again_in_s=wait_s)
             async with self._pool.acquire() as connection:

@@ -1,0 +1,63 @@
+"""Records without numbers: bad ones are put aside, failed ones tried again when marked, and nothing stands behind."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import pytest
+
+from servicekit import database, trouble
+from servicekit.database import Connection, Pool
+from servicekit.listener import Listener
+from servicekit.message import Message
+from tests.engines import Databases
+from tests.notifications.test_notifications import outcome
+
+TOPIC = "ocop.registry.outcome"
+
+
+@pytest.fixture
+async def pool(databases: Databases) -> AsyncIterator[Pool]:
+    made = await databases.make("notifications")
+    pool = await database.open_pool(made.app)
+    yield pool
+    await pool.close()
+
+
+async def test_a_failed_record_is_tried_again_when_marked(pool: Pool) -> None:
+    taken: list[str] = []
+
+    async def take(connection: Connection, messages: Sequence[Message]) -> None:
+        taken.extend(message.named("subject") or "" for message in messages)
+
+    listener = Listener([TOPIC], take)
+    first, second = outcome("applied", UUID(int=1)), outcome("applied", UUID(int=2))
+
+    async def drain() -> int:
+        async with pool.acquire() as connection, connection.transaction():
+            keys = await listener.ready(connection, 500)
+            await listener.drain(connection, keys)
+            return len(keys)
+
+    async with pool.acquire() as connection, connection.transaction():
+        await listener.fail(connection, first, {"class": "KeyError", "text": "a bug"})
+        await listener.handle(connection, [second])
+    assert taken == [str(UUID(int=2))]
+    assert await drain() == 0
+    async with pool.acquire() as connection:
+        assert await trouble.retry(connection, class_="KeyError") == 1
+    assert await drain() == 1
+    assert taken == [str(UUID(int=2)), str(UUID(int=1))]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_one_that_fails_again_is_put_back(pool: Pool) -> None:
+    async def take(connection: Connection, messages: Sequence[Message]) -> None:
+        raise AssertionError("not asked for")
+
+    listener = Listener([TOPIC], take)
+    async with pool.acquire() as connection, connection.transaction():
+        await listener.fail(connection, outcome("applied", UUID(int=1)), {"class": "KeyError", "text": "a bug"})
+        await trouble.retry(connection, class_="KeyError")
+        (key,) = await listener.ready(connection, 500)
+        await listener.fail_head(connection, key, {"class": "KeyError", "text": "again"})
+        assert await listener.ready(connection, 500) == []
