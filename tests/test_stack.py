@@ -18,7 +18,7 @@ from ocop import stack
 from ocop.home import Home
 from ocop.services import built
 from ocop.supervision import members
-from tests.engines import Broker
+from tests.engines import Engines
 
 COMMAND_SECONDS = 180
 
@@ -201,16 +201,18 @@ def test_a_process_that_does_not_start_is_shown_with_its_last_words(running: Sta
     running.pids()
 
 
-def test_engines_that_are_there_already_are_used(postgres_url: str, broker: Broker, tmp_path: Path) -> None:
+async def test_engines_that_are_there_already_are_used(engines: Engines, tmp_path: Path) -> None:
+    """A pair of the test's own: `ocop up` changes passwords on the server that it is given."""
     one = Stack(tmp_path / "home")
+    given = {"OCOP_KAFKA_BOOTSTRAP": engines.kafka_bootstrap, "OCOP_POSTGRES_URL": engines.postgres_url}
     try:
-        done = one.run("up", OCOP_KAFKA_BOOTSTRAP=broker.bootstrap, OCOP_POSTGRES_URL=postgres_url)
+        done = await asyncio.to_thread(one.run, "up", **given)
         assert done.returncode == 0, done.stderr
-        one.up()  # remembered
-        names = sorted(line.process.name for line in asyncio.run(stack.status(one.home)))
+        await asyncio.to_thread(one.up)  # remembered
+        names = sorted(line.process.name for line in await stack.status(one.home))
         assert names == sorted(["mailbox", *(service.name for service in built())])
         assert not (one.home.path / "kafka").exists()
         assert not (one.home.path / "postgres").exists()
     finally:
-        assert one.run("down").returncode == 0
+        assert (await asyncio.to_thread(one.run, "down")).returncode == 0
     assert members(one.home) == []

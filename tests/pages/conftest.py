@@ -27,7 +27,7 @@ def sites(run_databases: Databases) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser(sites: dict[str, str]) -> Iterator[Browser]:  # noqa: ARG001  # its loop may run only while theirs are made
+def browser(sites: dict[str, str]) -> Iterator[Browser]:  # its loop may run only while theirs are made
     """One for a module."""
     with browsing() as browser:
         yield browser

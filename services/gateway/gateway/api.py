@@ -109,8 +109,11 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
 
     @app.exception_handler(RequestValidationError)
     async def asked_wrongly(request: Request, error: RequestValidationError) -> Response:  # noqa: ARG001  # the same
-        pointers = ["/" + "/".join(map(str, each["loc"][1:])) for each in error.errors()]
-        return problem_response(422, *(Problem("bad-value", pointer) for pointer in pointers))
+        problems = [
+            Problem("bad-value", "/" + "/".join(map(str, each["loc"][1:])), {"allowed": each["msg"]})
+            for each in error.errors()
+        ]
+        return problem_response(422, *problems)
 
     @app.exception_handler(RequestRefused)
     async def refused(request: Request, error: RequestRefused) -> Response:  # noqa: ARG001  # the framework's form
