@@ -22,8 +22,8 @@ from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
 
-DRAIN_DEPTH = 500
-HELD_LOADED = 1000  # rows of one subject that a transaction looks at
+DRAIN_DEPTH = 500  # most held rows applied in one transaction, of all subjects together
+HELD_LOADED = 1000  # rows of one subject that a transaction looks at: more than it applies
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,9 @@ class Projectors:
             if key is None or number is None:
                 continue
             self._arrive(streams[key], key, number, message, error, changes, applied)
+        each = max(1, depth // max(1, sum(bool(stream.held) for stream in streams.values()))) if depth else 0
         for key, stream in streams.items():
-            self._drain(stream, key, depth, key in retried, changes, applied)
+            self._drain(stream, key, each, key in retried, changes, applied)
         await self._write(connection, streams, applied, changes)
 
     def _arrive(

@@ -223,3 +223,14 @@ async def test_a_retry_before_its_predecessor_has_come_waits_for_it(pool: Pool, 
     await pool.execute("UPDATE held SET ready = true")
     assert await drain(pool, reader) == 1
     assert await drain(pool, reader) == 0, "it must not be tried again and again"
+
+
+async def test_a_long_queue_is_applied_in_parts(pool: Pool, reader: Projectors) -> None:
+    """However long a gap lasted: a transaction must end within PostgreSQL's patience."""
+    await handle(pool, reader, *(message(number) for number in range(2, 1300)))
+    await handle(pool, reader, message(1))
+    assert len(await applied(pool)) == 501
+    while await drain(pool, reader):
+        pass
+    assert await applied(pool) == list(range(1, 1300))
+    assert await held(pool) == []
