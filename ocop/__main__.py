@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ocop import dlq, mail, oracle, stack, tenant
+from ocop import dlq, mail, oracle, stack, tenant, trace
 from ocop.demo import Demo
 from ocop.errors import OcopError
 from ocop.home import Home
@@ -136,6 +136,15 @@ def demo(
     memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), {}, {})
     if not asyncio.run(Demo(home, memory, console, pause).run()):
         raise typer.Exit(1)
+
+
+@app.command("trace")
+def follow(
+    name: Annotated[str, typer.Argument(help="Id of a submission, of an event from it, or the province's own.")],
+) -> None:
+    """Follow one submission: receipt, topics, decision, events, who has applied them, rows, mails."""
+    for where, what in trace.of_stack(name):
+        console.print(f"{where:14} {what}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("oracle")

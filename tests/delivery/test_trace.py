@@ -1,0 +1,59 @@
+"""`ocop trace`: where a submission is, from any of its names."""
+
+from pathlib import Path
+
+import pytest
+
+from ocop.errors import OcopError
+from ocop.oracle import wait_until_quiet
+from ocop.trace import trace
+from tests.delivery.system import system
+from tests.engines import Databases
+from tests.submissions import owner, product
+
+
+async def test_each_submission_is_followed_to_where_it_is(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    services = ["gateway", "registry", "national", "notifications"]
+    async with system(kafka_topics, databases, tmp_path, services) as under_test:
+        for service in services:
+            await under_test.start(service)
+        applied, rejected, waiting = await under_test.submit(
+            [owner(id_="o"), owner(id_="again"), product(of="CT-9", id_="p")]
+        )
+        await under_test.settled()
+
+        async def followed(name: str) -> str:
+            return "\n".join(" ".join(line) for line in await trace(kafka_topics, under_test.urls, name))
+
+        way = await followed(applied["submission_id"])
+        ((event_id,),) = await under_test.fetch("registry", "SELECT id::text FROM event")
+        for part in (
+            "vn.ocop.province.owner.registered.v1 o of /provinces/2025-68/test",
+            "kafka ocop.submission.registry/",
+            "kafka ocop.registry.outcome/",
+            "kafka ocop.registry.owner/",
+            "registry inbox: applied; 1 outcomes said",
+            f"registry event {event_id}",
+            "national applied: stands at 1 of this subject",
+            "national 1 rows of owner_event are from this event",
+        ):
+            assert part in way
+        assert await followed(event_id) == await followed("o") == way, "any of its names will do"
+
+        assert "registry inbox: rejected, already-registered /data/owner" in await followed(rejected["submission_id"])
+        assert "notifications rejected: due" in await followed("again")
+        held = await followed(waiting["submission_id"])
+        assert "registry held row" in held
+        assert "waiting for" in held
+        assert "notifications waiting: due" in held
+
+        under_test.running("national")[0].kill()
+        await under_test.submit([owner("CT-2", id_="late")])
+        urls = {service: url for service, url in under_test.urls.items() if service != "national"}
+        assert not await wait_until_quiet(kafka_topics, urls, 30)
+        assert "national NOT applied: stands at 0" in await followed("late")
+
+        with pytest.raises(OcopError, match="no submission"):
+            await trace(kafka_topics, under_test.urls, "nobody")
