@@ -40,10 +40,7 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str) -> list[Line
             ("gateway", f"received {received} as {submission['id']}"),
             ("gateway", f"{submission['type']} {submission['event_id']} of {submission['source']}"),
             ("gateway", f"subject {submission['subject_ref']} ({submission['subject']})"),
-            (
-                "gateway",
-                f"subject {submission['subject_ref']}; {submission['state']}; repeated {submission['repeated']}",
-            ),
+            ("gateway", f"{submission['state']}; repeated {submission['repeated']} times"),
         ]
         lines += await _waiting_to_be_sent(databases, submission["id"])
         lines += await _on_topics(bootstrap, submission)
