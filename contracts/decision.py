@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from contracts.fields import Origin, local_date
+from contracts.fields import Origin, PartialDate, local_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Submission:
     def stated_on(self) -> date:
         """The local date (giờ Việt Nam) of `time`: nothing that is stated happened after it."""
         return local_date(self.time)
+
+    def is_before(self, day: PartialDate | None) -> bool:
+        """True if the day, however it is completed, comes after what the sender could know of."""
+        return day is not None and day.lo() > self.stated_on
 
     def origin(self) -> Origin:
         """The mark that a document made from this submission carries."""

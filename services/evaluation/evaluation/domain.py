@@ -114,7 +114,7 @@ def _issued(data: Issued, submission: Submission, found: Mapping[str, Recognitio
 
 def _act_refused(recognition: Recognition, submission: Submission) -> Rejected | None:
     """What the act itself says that cannot be."""
-    if _not_yet(recognition.issued_on, submission):
+    if submission.is_before(recognition.issued_on):
         return Rejected("after-submission-time", "/data/issued_on", {"time": submission.stated_on.isoformat()})
     level = recognition.act.authority_level if recognition.act else None
     if level is not None and level in NOT_COMPETENT.get(recognition.stars or 0, ()):
@@ -176,14 +176,9 @@ def _corrected(
 def _revoked(data: RecognitionRevoked, submission: Submission, before: Recognition) -> Recognition | Rejected:
     if before.revoked is not None:
         return Rejected("already-revoked", "/data/recognition_ref", {"recognition_ref": data.recognition_ref})
-    if _not_yet(data.revoked_on, submission):
+    if submission.is_before(data.revoked_on):
         return Rejected("after-submission-time", "/data/revoked_on", {"time": submission.stated_on.isoformat()})
     fields = data.model_dump(exclude={"product", "recognition_ref"})
     revocation = Revocation(**fields, origin=submission.origin())
     refused = _authority_abolished(revocation.act, revocation.revoked_on)
     return refused or before.model_copy(update={"revoked": revocation})
-
-
-def _not_yet(day: PartialDate | None, submission: Submission) -> bool:
-    """True if the day, however it is completed, comes after what the sender could know."""
-    return day is not None and day.lo() > submission.stated_on

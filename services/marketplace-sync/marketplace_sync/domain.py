@@ -10,7 +10,6 @@ from typing import Final
 from uuid import UUID
 
 from contracts.decision import Decision, NewEvent, Rejected, Submission, Waits
-from contracts.fields import PartialDate
 from contracts.marketplace import CLOSED_ON, Delisting, ListingDelisted, ListingDocument, ListingListed, ListingState
 from contracts.names import Key, Ref, aggregate_id, namespaces_of
 
@@ -36,7 +35,7 @@ def _listed(
 ) -> Decision | Rejected | Waits:
     if state is not None:
         return Rejected("already-listed", "/data/listing", {"ref": str(data.listing)})
-    if _not_yet(data.listed_on, submission):
+    if submission.is_before(data.listed_on):
         return Rejected("after-submission-time", "/data/listed_on", {"time": submission.stated_on.isoformat()})
     closed_on = CLOSED_ON.get(data.platform)
     if closed_on is not None and data.listed_on is not None and data.listed_on.lo() > closed_on:
@@ -62,17 +61,12 @@ def _delisted(state: ListingState | None, data: ListingDelisted, submission: Sub
         return Rejected("not-listed", "/data/listing", {"ref": str(data.listing)})
     if state.delisted is not None:
         return Rejected("already-delisted", "/data/listing", {"ref": str(data.listing)})
-    if _not_yet(data.delisted_on, submission):
+    if submission.is_before(data.delisted_on):
         return Rejected("after-submission-time", "/data/delisted_on", {"time": submission.stated_on.isoformat()})
     # A day after the platform's end is taken: the listing ended with the platform, and is read so.
     end = Delisting(delisted_on=data.delisted_on, origin=submission.origin())
     made = state.model_copy(update={"delisted": end})
     return Decision(made, (NewEvent(LISTING + "delisted.v1", made),))
-
-
-def _not_yet(day: PartialDate | None, submission: Submission) -> bool:
-    """True if the day, however it is completed, comes after what the sender could know."""
-    return day is not None and day.lo() > submission.stated_on
 
 
 def _product_unfit(product: Ref, submission: Submission, known: Mapping[UUID, str]) -> Rejected | Waits | None:

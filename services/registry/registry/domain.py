@@ -65,7 +65,7 @@ def decide_owner(
         return _decided(state.model_copy(update={"documents": documents}), OWNER + "updated.v1")
     if state.closed is not None:
         return Rejected("already-closed", "/data/owner", {"ref": str(data.owner)})
-    if _not_yet(data.closed_on, submission):
+    if submission.is_before(data.closed_on):
         return Rejected("after-submission-time", "/data/closed_on", {"time": submission.stated_on.isoformat()})
     closing = Closing(closed_on=data.closed_on, origin=submission.origin())
     return _decided(state.model_copy(update={"closed": closing}), OWNER + "closed.v1")
@@ -95,7 +95,7 @@ def decide_product(
         return _update_product(state, data, submission, known)
     if state.discontinued is not None:
         return Rejected("already-discontinued", "/data/product", {"ref": str(data.product)})
-    if _not_yet(data.discontinued_on, submission):
+    if submission.is_before(data.discontinued_on):
         return Rejected("after-submission-time", "/data/discontinued_on", {"time": submission.stated_on.isoformat()})
     end = Discontinuation(discontinued_on=data.discontinued_on, origin=submission.origin())
     return _decided(state.model_copy(update={"discontinued": end}), PRODUCT + "discontinued.v1")
@@ -149,11 +149,6 @@ def _update_refused(effective_on: date, submission: Submission) -> Rejected | No
     if effective_on <= submission.stated_on:
         return None
     return Rejected("after-submission-time", "/data/effective_on", {"time": submission.stated_on.isoformat()})
-
-
-def _not_yet(day: PartialDate | None, submission: Submission) -> bool:
-    """True if the day, however it is completed, comes after what the sender could know."""
-    return day is not None and day.lo() > submission.stated_on
 
 
 def _after(day: date, end: PartialDate | None, stated_on: date) -> bool:
