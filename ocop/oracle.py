@@ -99,7 +99,7 @@ async def wait_until_quiet(bootstrap: str, urls: Mapping[str, str], seconds: flo
         while True:
             # One look goes round the databases while things move between them: only two alike tell.
             before, left = ends, await _unquiet(consumer, databases)
-            ends = await consumer.end_offsets(_partitions())
+            ends = await consumer.end_offsets(all_partitions())
             if (not left and ends == before) or time.monotonic() > until:
                 return left
             await asyncio.sleep(0.1)
@@ -128,7 +128,8 @@ async def _unquiet(consumer: AIOKafkaConsumer, databases: Mapping[str, Connectio
     return left
 
 
-def _partitions() -> list[TopicPartition]:
+def all_partitions() -> list[TopicPartition]:
+    """Every partition of the catalogue's topics."""
     return [TopicPartition(topic.name, n) for topic in TOPICS.values() for n in range(topic.partitions)]
 
 
@@ -137,7 +138,7 @@ async def read_topics(bootstrap: str) -> dict[str, list[Record]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
-        partitions = _partitions()
+        partitions = all_partitions()
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         found: dict[str, list[Record]] = {name: [] for name in TOPICS}
@@ -190,7 +191,7 @@ async def _accepted(gateway: Connection, topics: Mapping[str, list[Record]]) -> 
         for name, records in topics.items()
         if TOPICS[name].kind == "submission"
         for record in records
-        if known.get(_uuid(record.headers.get("ce_correlationid"))) != record.value
+        if known.get(uuid_of(record.headers.get("ce_correlationid"))) != record.value
     ]
 
 
@@ -230,7 +231,7 @@ async def _log(service: str, decider: Connection, topics: Mapping[str, list[Reco
         missing = {row["id"] for row in log if row["aggregate"] == aggregate}
         first: dict[str, int] = {}
         for record in topics[domain_topic(service, aggregate)]:
-            said = known.get(_uuid(record.headers.get("ce_id")))
+            said = known.get(uuid_of(record.headers.get("ce_id")))
             if said is None:
                 if record.headers.get("ce_source") == f"/services/{service}":
                     findings.append(f"O2 {record.place} is not in the log")
@@ -390,7 +391,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _uuid(text: str | None) -> UUID | None:
+def uuid_of(text: str | None) -> UUID | None:
+    """The id that a text is, or None."""
     try:
         return UUID(text or "")
     except ValueError:

@@ -7,14 +7,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from national.projections import PROJECTIONS
 
-from contracts.topics import DECIDERS, TOPICS, domain_topic
+from contracts.topics import DECIDERS, domain_topic
 from ocop import stack
 from ocop.errors import OcopError
 from ocop.home import Home
-from ocop.oracle import READERS
+from ocop.oracle import READERS, all_partitions, uuid_of
 from servicekit import database
 
 Databases = Mapping[str, asyncpg.Connection]
@@ -55,7 +55,7 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str) -> list[Line
 
 
 async def _submission(databases: Databases, name: str) -> asyncpg.Record:
-    ids = [identifier] if (identifier := _uuid(name)) else []
+    ids = [identifier] if (identifier := uuid_of(name)) else []
     for service in DECIDERS:
         if ids and service in databases:
             ids += [
@@ -87,7 +87,7 @@ async def _on_topics(bootstrap: str, submission: asyncpg.Record) -> list[Line]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic.name, n) for topic in TOPICS.values() for n in range(topic.partitions)]
+        partitions = all_partitions()
         consumer.assign(partitions)
         since = int((submission["received_at"] - EARLIER).timestamp() * 1000)
         first = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
@@ -174,13 +174,6 @@ def _mail(row: asyncpg.Record) -> str:
 
 def _type(headers: Sequence[tuple[str, bytes]]) -> str:
     return next((value.decode(errors="replace") for name, value in headers if name == "ce_type"), "?")
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def of_stack(name: str) -> list[Line]:

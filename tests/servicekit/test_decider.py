@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,8 +15,7 @@ from servicekit.decider import DRAIN_DEPTH, Deciders
 from servicekit.message import Message
 from tests.engines import Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
-
-DEADLINE_S = 10
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -60,12 +58,6 @@ async def said(pool: Pool) -> list[tuple[str, str, str | None]]:
 async def log(pool: Pool) -> list[tuple[str, int]]:
     rows = await pool.fetch("SELECT type, sequence FROM event ORDER BY recorded_at, aggregate, sequence")
     return [(row["type"].removeprefix("vn.ocop.registry."), row["sequence"]) for row in rows]
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_applied_once_however_often_it_comes(pool: Pool, province: Province, registry: Deciders) -> None:

@@ -6,6 +6,7 @@ Rules of the programme are not looked at here; they belong to the services that 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,7 +31,7 @@ class Holder:
         return f"/provinces/{self.tenant}/{self.system}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what it says is worked out once
 class Candidate:
     """An event that may be taken. A withdrawal's service and subject are its target's, found later."""
 
@@ -52,12 +53,12 @@ class Candidate:
         """What makes it one submission and no other."""
         return (self.source, self.id)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Equal for two events that say the same, however they are written."""
         return content_digest(self.type, str(self.subject), self.time_text, self.data)
 
-    @property
+    @cached_property
     def payload(self) -> bytes:
         """What the deciding service reads."""
         return canonical(self.data)
