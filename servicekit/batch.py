@@ -12,7 +12,7 @@ from uuid import UUID
 
 from contracts.decision import Decision, Rejected, Submission, Waits
 from contracts.names import event_id as derived_id
-from servicekit import held, inbox, outbox, records, state
+from servicekit import failure, held, inbox, outbox, records, state
 from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.inbox import Event, InboxRow
@@ -196,11 +196,11 @@ class Batch:
     def hold_failed(self, key: Key | None, message: Message, row: InboxRow, error: dict[str, Any]) -> None:
         """Puts a submission aside that cannot be handled."""
         self._hold(key, message, "failed", error=error)
-        self._say(message, row, "failed", _failure(error), "", {})
+        self._say(message, row, "failed", failure.code(error), "", {})
 
     def hold_nameless(self, message: Message) -> None:
         """Bytes that name no submission: kept, in nobody's way. The gateway's repeat brings what is missing."""
-        self._hold(None, message, "failed", error={"class": "undecodable", "text": message.error})
+        self._hold(None, message, "failed", error=failure.undecodable(message.error, message.field))
 
     def _hold(
         self,
@@ -233,7 +233,7 @@ class Batch:
         self.held.changed.append(row)
         inbox = self.inbox.get((row.source or "", row.event_id or ""))
         if news and inbox is not None:
-            self._say(row.message, inbox, "failed", _failure(error), "", {})
+            self._say(row.message, inbox, "failed", failure.code(error), "", {})
 
     def drained(self, key: Key) -> None:
         """All loaded rows of a subject have gone; if there are more, the next is tried soon."""
@@ -360,7 +360,3 @@ class Batch:
                 for row in self._log
             ],
         )
-
-
-def _failure(error: Mapping[str, Any]) -> str:
-    return "undecodable" if error.get("class") == "undecodable" else "handler-error"

@@ -23,7 +23,7 @@ from contracts.decision import Decision, Rejected, Submission, Waits
 from contracts.names import aggregate_id
 from contracts.submission import SUBMISSIONS, WITHDRAWN, SubmissionWithdrawn
 from contracts.topics import submission_topic
-from servicekit import held, state
+from servicekit import failure, held, state
 from servicekit.batch import Batch
 from servicekit.database import Connection
 from servicekit.held import HeldRow, Key
@@ -186,7 +186,7 @@ class Deciders:
             if row.reason == "failed" and not row.ready and number > 0:
                 return  # stays blocked: batch.read_held has marked the key
             if row.message.error is not None:
-                batch.fail_row(row, {"class": "undecodable", "text": row.message.error})
+                batch.fail_row(row, failure.undecodable(row.message.error, row.message.field))
                 return
             if isinstance(row.message.data, SubmissionWithdrawn):
                 batch.withdraw(row.message, batch.inbox[_event(row)], _target(row.message))
@@ -219,11 +219,11 @@ class Deciders:
         if error is not None:
             batch.hold_failed(key or _own_place(message), message, row, error)
         elif message.error is not None:
-            batch.hold_failed(key, message, row, {"class": "undecodable", "text": message.error})
+            batch.hold_failed(key, message, row, failure.undecodable(message.error, message.field))
         elif isinstance(message.data, SubmissionWithdrawn):
             batch.withdraw(message, row, _target(message))
         elif key is None:
-            batch.hold_failed(None, message, row, {"class": "undecodable", "text": "not a type of this service"})
+            batch.hold_failed(None, message, row, failure.undecodable("not a type of this service", "/type"))
         elif key in batch.blocked:
             batch.hold_behind(key, message, row)
         else:

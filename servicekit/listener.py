@@ -7,7 +7,7 @@ stream to keep, and nothing stands behind what failed.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from servicekit import held
+from servicekit import failure, held
 from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
@@ -29,7 +29,7 @@ class Listener:
             if message.error is None or any(row.message.same_bytes(message) for row in changes.added):
                 continue
             if not await held.same_bytes(connection, message):
-                changes.added.append(_aside(message, {"class": "undecodable", "text": message.error}))
+                changes.added.append(_aside(message, failure.undecodable(message.error, message.field)))
         await held.write(connection, changes)
         good = [message for message in messages if message.data is not None]
         if good:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts import envelope as wire
 from contracts.envelope import Envelope, EnvelopeError
+from contracts.problems import problems_of
 from contracts.submission import decode_submission
 from contracts.topics import TOPICS, decode_event, unknown_major
 
@@ -44,6 +45,7 @@ class Message:
     data: BaseModel | None = None
     ignored: bool = False  # a type that this version does not know, on a numbered topic
     error: str | None = None
+    field: str = ""  # a JSON pointer to what is wrong first
 
     @property
     def place(self) -> str:
@@ -98,10 +100,12 @@ def decode(record: Record) -> Message:
     except KeyError as unknown:
         # Consumers are upgraded first: an unknown major is a mistake, an unknown type is not for us.
         if submission or unknown_major(envelope.type):
-            return Message(*place, error=f"unknown type {unknown}")
+            return Message(*place, error=f"unknown type {unknown}", field="/type")
         return Message(*place, envelope, ignored=True)
-    except (EnvelopeError, ValidationError) as error:
-        return Message(*place, error=f"{type(error).__name__}: {error}"[:2000])
+    except EnvelopeError as error:
+        return Message(*place, error=f"EnvelopeError: {error}", field=error.pointer)
+    except ValidationError as error:
+        return Message(*place, error=f"ValidationError: {error}", field=problems_of(error, "/data")[0].pointer)
 
 
 def to_json(headers: Iterable[tuple[str, bytes]]) -> list[list[Any]]:

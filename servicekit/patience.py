@@ -10,6 +10,7 @@ import structlog
 
 from servicekit import database
 from servicekit.database import Pool
+from servicekit.failure import unhandled
 from servicekit.health import Health
 
 log = structlog.get_logger(__name__)
@@ -53,9 +54,8 @@ async def alone(
                 failed += 1
                 log.exception("failed alone", what=what, attempt=failed)
                 if failed >= TRIES_ALONE:
-                    reason = {"class": type(error).__name__, "text": str(error)[:2000], "attempts": failed}
                     try:
-                        await give_up(reason)
+                        await give_up(unhandled(error, failed))
                         return True
                     except Exception as worse:
                         log.exception("could not be put aside", what=what, error=repr(worse))

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.envelope import Envelope
-from servicekit import held
+from servicekit import failure, held
 from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
@@ -142,7 +142,7 @@ class Projectors:
                 connection, message
             ):
                 changes.added.append(
-                    _aside(message, None, None, "failed", {"class": "undecodable", "text": message.error})
+                    _aside(message, None, None, "failed", failure.undecodable(message.error, message.field))
                 )
         streams = await self._lock(connection, keys)
         retried = set(heads)
@@ -177,7 +177,7 @@ class Projectors:
     ) -> None:
         if number <= stream.applied:
             return
-        bad = error or ({"class": "undecodable", "text": message.error} if message.error is not None else None)
+        bad = error or (failure.undecodable(message.error, message.field) if message.error is not None else None)
         if number == stream.applied + 1 and bad is None:
             stream.applied = number
             applied.setdefault(key, []).append(message)
@@ -217,7 +217,8 @@ class Projectors:
             if depth == 0:
                 break
             if row.message.error is not None:
-                row.reason, row.ready, row.error = "failed", False, {"class": "undecodable", "text": row.message.error}
+                row.reason, row.ready = "failed", False
+                row.error = failure.undecodable(row.message.error, row.message.field)
                 changes.changed.append(row)
                 break
             stream.applied = number
