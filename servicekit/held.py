@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from servicekit import breaker
 from servicekit.database import Connection
 from servicekit.message import Message, from_row, to_json
 from servicekit.telemetry import METRICS
@@ -202,6 +203,9 @@ async def _insert(connection: Connection, added: Sequence[HeldRow]) -> None:
         [row.message.partition for row in added],
         [row.message.offset for row in added],
     )
+    failed = [row.message for row in added if row.reason == "failed"]
+    if failed:
+        await breaker.watch(connection, [(each.topic, each.partition, each.offset) for each in failed])
 
 
 async def same_bytes(connection: Connection, message: Message) -> bool:

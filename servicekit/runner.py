@@ -16,7 +16,7 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from servicekit import database, position
+from servicekit import breaker, database, position
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
@@ -30,7 +30,7 @@ from servicekit.waker import Waker, repeat
 
 log = structlog.get_logger(__name__)
 
-LAG_EVERY_S, SETTLE_EVERY_S = 30.0, 2.0
+LAG_EVERY_S, LOOK_EVERY_S = 30.0, 2.0
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
 
@@ -60,6 +60,7 @@ class Runner(ConsumerRebalanceListener):
         self._stands: dict[TopicPartition, int] = {}  # where the reading of each partition stands
         self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
+        self._stopped: dict[str, str] = {}  # topics that are not read, and why
         self._joined = False
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
@@ -94,7 +95,7 @@ class Runner(ConsumerRebalanceListener):
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._waker.run())
-                group.create_task(repeat(SETTLE_EVERY_S, self._settle_rest))
+                group.create_task(repeat(LOOK_EVERY_S, self._look_round))
                 group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
         finally:
             await self._subscription.stop()
@@ -124,9 +125,17 @@ class Runner(ConsumerRebalanceListener):
         if assigned:
             await self._settle(list(assigned))
 
-    async def _settle_rest(self) -> int:
-        """Settles what an outage kept from being settled at assignment; a quiet partition brings no poll to do it."""
-        rest = [partition for partition in self._subscription.consumer.assignment() if partition not in self._stands]
+    async def _look_round(self) -> int:
+        """Settles what an outage kept from being settled at assignment, for a quiet partition brings no poll to do
+        it; holds back the topics that are stopped, and goes on with those that were resumed."""
+        consumer = self._subscription.consumer
+        async with self._pool.acquire() as connection:
+            self._stopped = await breaker.stopped(connection)
+        for topic in self._by_topic:
+            METRICS.stopped.labels(topic).set(topic in self._stopped)
+        for partition in consumer.assignment():
+            (consumer.pause if partition.topic in self._stopped else consumer.resume)(partition)
+        rest = [partition for partition in consumer.assignment() if partition not in self._stands]
         if rest:
             await self._settle(rest)
         return 0
@@ -229,11 +238,12 @@ class Runner(ConsumerRebalanceListener):
         ours: list[Message] = []
         moved: dict[TopicPartition, int] = {}
         rows = await position.lock(connection, poll)
+        stopped = await breaker.stopped(connection)
         for partition, messages in poll.items():
             began, where = self._began.get(partition), rows.get(partition)
             if began is None:
                 continue
-            if began != where:
+            if began != where or partition.topic in stopped:
                 self._put_back(partition, where)
                 continue
             if messages[0].offset < where:
@@ -275,6 +285,7 @@ class Runner(ConsumerRebalanceListener):
             for message in messages:
                 if not await self._alone(partition, message):
                     self._put_back(partition)
+                if self._began[partition] is None:
                     break
 
     async def _alone(self, partition: TopicPartition, message: Message) -> bool:
@@ -297,6 +308,7 @@ class Runner(ConsumerRebalanceListener):
     # ---------------------------------------------------------------- lag
 
     async def _measure_lag(self) -> int:
-        ends = await self._subscription.consumer.end_offsets(list(self._stands))
+        read = [partition for partition in self._stands if partition.topic not in self._stopped]
+        ends = await self._subscription.consumer.end_offsets(read)
         self._health.lag(sum(max(0, end - self._stands.get(partition, end)) for partition, end in ends.items()))
         return 0

@@ -27,6 +27,11 @@ class Metrics:
             "ocop_polls_put_back", "partitions of a poll put back: read by another", ["topic"]
         )
     )
+    stopped: Gauge = field(
+        default_factory=lambda: Gauge(
+            "ocop_topic_stopped", "1 while too many failures keep a topic from being read", ["topic"]
+        )
+    )
     retries: Counter = field(
         default_factory=lambda: Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
     )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 
-from servicekit import database, patience, position
+from servicekit import breaker, database, patience, position
 from servicekit.database import Connection, Pool
 from servicekit.health import Health
 from servicekit.held import Key
@@ -26,6 +26,13 @@ class Consumer:
     """Stands for aiokafka's: remembers where it was sent."""
 
     sought: dict[TopicPartition, int] = field(default_factory=dict)
+    paused: set[TopicPartition] = field(default_factory=set)
+
+    def pause(self, partition: TopicPartition) -> None:
+        self.paused.add(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        self.paused.discard(partition)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.sought[partition] = offset
@@ -176,7 +183,7 @@ async def test_what_an_outage_kept_from_being_settled_is_settled_later(reading: 
     await reading.row(FIRST, 100)
     await reading.row(SECOND, 7)
     reading.stands(FIRST, 101)
-    await reading.runner._settle_rest()
+    await reading.runner._look_round()
     assert reading.consumer.sought == {SECOND: 7}, "what is settled stays as it is"
 
 
@@ -187,6 +194,23 @@ async def test_records_older_than_where_reading_stood_settle_the_partition(readi
     await reading.poll((FIRST, 3))
     assert reading.handler.handled == []
     assert FIRST not in reading.runner._stands
+
+
+async def test_a_stopped_topic_is_not_read_until_it_is_resumed(reading: Reading) -> None:
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    await reading.pool.execute("INSERT INTO stopped (topic, reason) VALUES ($1, 'too much failed')", TOPIC)
+    await reading.poll((FIRST, 100))
+    assert reading.handler.handled == []
+    assert await reading.where(FIRST) == 100
+    await reading.runner._look_round()
+    assert reading.consumer.paused == {FIRST, SECOND}
+    async with reading.pool.acquire() as connection:
+        assert await breaker.resume(connection, TOPIC) == [TOPIC]
+    await reading.runner._look_round()
+    assert reading.consumer.paused == set()
+    await reading.poll((FIRST, 100))
+    assert reading.handler.handled == [(0, 100)]
 
 
 async def test_a_partition_given_away_meanwhile_is_not_remembered(reading: Reading) -> None:
