@@ -14,7 +14,7 @@ from contracts.topics import DECIDERS, domain_topic
 from ocop import stack
 from ocop.errors import OcopError
 from ocop.home import Home
-from ocop.oracle import READERS, all_partitions, uuid_of
+from ocop.rules.evidence import READERS, all_partitions, uuid_of
 from servicekit import database
 
 Databases = Mapping[str, asyncpg.Connection]

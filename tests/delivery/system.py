@@ -162,9 +162,9 @@ class System:
         """Waits until nothing is on its way, then asks the oracle; `ignore` is what the test itself threw in."""
         left = await oracle.wait_until_quiet(self.bootstrap, self.urls, seconds)
         assert not left, "\n".join([*left, *(tail(each.log, 8) for each in self.processes)])
-        findings = await oracle.examine(self.bootstrap, self.urls, self.refused)
-        findings = [finding for finding in findings if not ignore or ignore not in finding]
-        assert not findings, "\n".join(findings)
+        found = await oracle.find(self.bootstrap, self.urls, self.refused)
+        findings = [finding for finding in found if not ignore or ignore not in str(finding)]
+        assert not findings, "\n".join(await oracle.told(self.bootstrap, self.urls, findings))
 
     async def fetch(self, service: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Rows of a service's database."""

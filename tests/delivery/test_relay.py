@@ -55,7 +55,7 @@ async def emptied(pool: Pool) -> None:
 
 
 async def sent(bootstrap: str) -> list[int]:
-    return [int(record.value) for record in (await oracle.read_topics(bootstrap))[TOPIC]]
+    return [int(record.value) async for record in oracle.records(bootstrap, TOPIC)]
 
 
 async def test_in_order_and_removed_when_confirmed(kafka_topics: str, registry: Database, pool: Pool) -> None:

@@ -1,0 +1,58 @@
+"""Whether anything is still on its way."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ocop.rules.evidence import Connection, all_partitions
+from servicekit import database
+
+# Where each deciding service looks references up.
+REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_product", "marketplace": "known_product"}
+
+
+async def wait_until_quiet(bootstrap: str, urls: Mapping[str, str], seconds: float) -> list[str]:
+    """Waits until nothing is on its way; returns what still is when the time is over."""
+    until = time.monotonic() + seconds
+    async with AsyncExitStack() as stack:
+        databases = {}
+        for service, url in urls.items():
+            databases[service] = connection = await database.connect(url, name="ocop-oracle")
+            stack.push_async_callback(connection.close)
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        ends: dict[TopicPartition, int] = {}
+        while True:
+            # One look goes round the databases while things move between them: only two alike tell.
+            before, left = ends, await _unquiet(consumer, databases)
+            ends = await consumer.end_offsets(all_partitions())
+            if (not left and ends == before) or time.monotonic() > until:
+                return left
+            await asyncio.sleep(0.1)
+
+
+async def _unquiet(consumer: AIOKafkaConsumer, databases: Mapping[str, Connection]) -> list[str]:
+    left = []
+    for service, connection in databases.items():
+        if service != "national" and service != "notifications":
+            rows = await connection.fetchval("SELECT count(*) FROM outbox")
+            left += [f"{service}: {rows} rows in the outbox"] if rows else []
+        ready = await connection.fetchval("SELECT count(*) FROM held WHERE ready")
+        left += [f"{service}: {ready} held rows ready"] if ready else []
+        if (known := REFERENCES.get(service)) is not None:
+            waking = await connection.fetchval(f"SELECT count(*) FROM held h JOIN {known} k ON k.id = h.waits_for")  # noqa: S608  # names from above
+            left += [f"{service}: {waking} held rows not woken yet"] if waking else []
+    if waiting := await databases["gateway"].fetchval("SELECT count(*) FROM submission WHERE state = 'received'"):
+        left.append(f"gateway: {waiting} submissions without an outcome")
+    for service, connection in databases.items():
+        rows = await connection.fetch("SELECT topic, partition, next_offset FROM position")
+        read = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+        ends = await consumer.end_offsets(list(read)) if read else {}
+        lag = sum(ends[partition] - offset for partition, offset in read.items())
+        left += [f"{service}: {lag} records not read"] if lag else []
+        left += [f"{service}: has read nothing yet"] if not read else []
+    return left

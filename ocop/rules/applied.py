@@ -1,0 +1,82 @@
+"""O3: every reader has applied 1 … n of every subject, each once, or a held row says why not."""
+
+import json
+from uuid import UUID, uuid5
+
+from notifications.domain import REVOKED
+
+from contracts.outcome import FINAL
+from contracts.topics import TOPICS
+from ocop.rules.evidence import Connection, Finding, Record, rows, uuid_of
+
+
+async def applied(reader: str, connection: Connection, topic: str, owner: Connection) -> list[Finding]:
+    """Compares how far a reader stands in a numbered topic with the log of who writes it."""
+    query = "SELECT subject, applied FROM stream WHERE topic = $1"
+    stands = {row["subject"]: row["applied"] async for row in rows(connection, query, topic)}
+    held = await connection.fetch("SELECT DISTINCT subject FROM held WHERE queue = $1", topic)
+    explained = {row["subject"] for row in held}
+    findings = []
+    logged = set()
+    query = """SELECT DISTINCT ON (subject) subject, sequence, id FROM event WHERE aggregate = $1
+               ORDER BY subject, sequence DESC"""
+    async for row in rows(owner, query, TOPICS[topic].aggregate):
+        subject, last = row["subject"], row["sequence"]
+        logged.add(subject)
+        if stands.get(subject, 0) != last and subject not in explained:
+            text = f"{reader}: {topic} {subject} is applied to {stands.get(subject, 0)} of {last}"
+            findings.append(Finding("O3", text, row["id"]))
+    for subject, number in stands.items():
+        if number and subject not in logged:
+            findings.append(Finding("O3", f"{reader}: {topic} {subject} is applied and not in the log"))
+    if reader == "national":
+        query = "SELECT id, count(*) AS n FROM event WHERE topic = $1 GROUP BY id HAVING count(*) <> 1"
+        for row in await connection.fetch(query, topic):
+            findings.append(Finding("O3", f"national: event {row['id']} has {row['n']} rows", row["id"]))
+        count = await connection.fetchval("SELECT count(*) FROM event WHERE topic = $1", topic)
+        if count != sum(stands.values()):
+            text = f"national: {topic} has {count} event rows, {sum(stands.values())} applied"
+            findings.append(Finding("O3", text))
+    return findings
+
+
+class Deliveries:
+    """Sees all that notifications reads: each rejection, wait and revocation is one delivery, and there is no other."""
+
+    def __init__(self) -> None:
+        self._expected: dict[UUID, UUID] = {}  # delivery -> its cause
+        self._ended: set[UUID] = set()
+
+    def see(self, record: Record) -> None:
+        """One record of an outcome topic or of the recognitions."""
+        if not record.topic.endswith(".outcome"):
+            cause = uuid_of(record.said("ce_id"))
+            if cause is not None and record.said("ce_type") == REVOKED:
+                self._expected[uuid5(cause, "revoked")] = cause
+            return
+        try:
+            outcome = json.loads(record.value)
+            cause, state = UUID(outcome["submission_id"]), outcome["state"]
+        except (ValueError, KeyError, TypeError):
+            return  # O2 names it
+        if state in ("rejected", "waiting"):
+            self._expected[uuid5(cause, state)] = cause
+        if state in FINAL:
+            self._ended.add(cause)
+
+    async def compare(self, connection: Connection) -> list[Finding]:
+        """What is missing among the deliveries, or too many, when all topics have been seen."""
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM held)"):
+            return []  # what is held explains itself; which deliveries hang on it cannot be told
+        findings = []
+        missing = dict(self._expected)
+        async for row in rows(connection, "SELECT id, rule, cause, cancelled, mail FROM delivery"):
+            if missing.pop(row["id"], None) is None:
+                findings.append(
+                    Finding("O3", f"notifications: nothing asks for {row['rule']} {row['cause']}", row["cause"])
+                )
+            elif row["rule"] == "waiting" and row["cause"] in self._ended and not (row["cancelled"] or row["mail"]):
+                findings.append(Finding("O3", f"notifications: {row['cause']} no longer waits", row["cause"]))
+        for cause in missing.values():
+            findings.append(Finding("O3", f"notifications: {cause} has no delivery", cause))
+        return findings

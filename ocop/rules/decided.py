@@ -1,0 +1,87 @@
+"""O1: every accepted submission is in exactly one state, and gateway and decider agree on it."""
+
+from sys import intern
+
+from ocop.rules.evidence import Connection, Finding, Named, rows
+
+HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
+
+
+async def decided(gateway: Connection, service: str, decider: Connection) -> list[Finding]:
+    """Compares what the gateway accepted for a service with its inbox, its held rows and its log."""
+    return [
+        *await _states(gateway, service, decider),
+        *await _heads(service, decider),
+        *await _events(service, decider),
+    ]
+
+
+async def _states(gateway: Connection, service: str, decider: Connection) -> list[Finding]:
+    inbox: dict[Named, str] = {}
+    async for row in rows(decider, "SELECT source, event_id, state FROM inbox"):
+        inbox[intern(row["source"]), row["event_id"]] = intern(row["state"])
+    held: dict[Named, list[str]] = {}
+    async for row in rows(decider, "SELECT source, event_id, reason FROM held WHERE source <> '' AND event_id <> ''"):
+        held.setdefault((intern(row["source"]), row["event_id"]), []).append(intern(row["reason"]))
+    findings: list[Finding] = []
+
+    def found(event: Named, text: str) -> None:
+        findings.append(Finding("O1", f"{service}: {event} {text}", event))
+
+    accepted: set[Named] = set()
+    async for row in rows(gateway, "SELECT source, event_id, state FROM submission WHERE service = $1", service):
+        event = (intern(row["source"]), row["event_id"])
+        accepted.add(event)
+        state, reasons = inbox.get(event), held.get(event, [])
+        if state is None:
+            found(event, "was accepted and never arrived")
+        elif state != row["state"]:
+            found(event, f"is {state}, the gateway says {row['state']}")
+        elif len(reasons) != (1 if state in HELD else 0) or not set(reasons) <= set(HELD.get(state, ())):
+            found(event, f"is {state}, with held rows {reasons}")
+    for event in inbox.keys() - accepted:
+        found(event, "was decided and never accepted")
+    for event in held.keys() - inbox.keys():
+        found(event, "is held and unknown to the inbox")
+    return findings
+
+
+async def _heads(service: str, decider: Connection) -> list[Finding]:
+    """What stands behind another stands behind one that waits, failed, or has not come."""
+    heads = await decider.fetch(
+        """SELECT * FROM (SELECT DISTINCT ON (queue, subject) queue, subject, reason, source, event_id FROM held
+                          WHERE queue IS NOT NULL ORDER BY queue, subject, coalesce(n, id)) head
+           WHERE reason = 'behind'"""
+    )
+    return [
+        Finding("O1", f"{service}: {_event(row)} stands behind nothing in {row['queue']} {row['subject']}", _event(row))
+        for row in heads
+    ]
+
+
+async def _events(service: str, decider: Connection) -> list[Finding]:
+    """What was applied has said what the inbox names, and nothing else has been said."""
+    said = "SELECT source, event_id, state, unnest(event_ids) AS id FROM inbox"
+    missing = await decider.fetch(
+        f"SELECT source, event_id, id FROM ({said}) i WHERE NOT EXISTS (SELECT FROM event e WHERE e.id = i.id)"  # noqa: S608  # from above
+    )
+    strange = await decider.fetch(
+        f"""SELECT e.id, i.state FROM event e LEFT JOIN ({said}) i ON i.id = e.id
+            WHERE i.state IS DISTINCT FROM 'applied'"""  # noqa: S608  # from above
+    )
+    return [
+        *(
+            Finding(
+                "O1", f"{service}: {_event(row)} is said to have made {row['id']}, which the log lacks", _event(row)
+            )
+            for row in missing
+        ),
+        *(
+            Finding("O1", f"{service}: event {row['id']} is in the log, its submission {row['state']}", row["id"])
+            for row in strange
+        ),
+    ]
+
+
+def _event(row: object) -> Named:
+    return (row["source"], row["event_id"])  # type: ignore[index]  # asyncpg's records have no type for it

@@ -1,0 +1,135 @@
+"""What the rules look at: records of topics one after another, rows of large tables, and what is found.
+
+Topics and tables may be larger than the memory, so nothing here keeps them: a rule keeps digests.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.topics import TOPICS
+
+# Who reads which numbered topics.
+READERS: Mapping[str, tuple[str, ...]] = {
+    "evaluation": ("ocop.registry.product",),
+    "marketplace": ("ocop.registry.product",),
+    "notifications": ("ocop.evaluation.recognition",),
+    "national": tuple(topic.name for topic in TOPICS.values() if topic.kind == "domain"),
+}
+FETCHED = 2000  # rows or records at a time
+
+Connection = asyncpg.Connection
+Databases = Mapping[str, Connection]
+Named = tuple[str, str]  # (source, id) of a submission
+Who = Named | UUID | None  # a submission by its name, or by its id or that of an event that it caused
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that is broken: what, and by whom if it can be said."""
+
+    rule: str
+    text: str
+    who: Who = None
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+    @property
+    def place(self) -> str:
+        """topic/partition@offset."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    def said(self, name: str) -> str | None:
+        """What a header says."""
+        return next((value.decode(errors="replace") for key, value in self.headers if key == name), None)
+
+    @property
+    def event(self) -> Named | None:
+        """Source and id as the headers name them."""
+        source, event_id = self.said("ce_source"), self.said("ce_id")
+        return (source, event_id) if source and event_id else None
+
+
+class Witness(Protocol):
+    """Sees every record of a topic, in the order of each partition, and then says what is wrong."""
+
+    def see(self, record: Record) -> None: ...
+
+    async def end(self) -> list[Finding]: ...
+
+
+def all_partitions() -> list[TopicPartition]:
+    """Every partition of the catalogue's topics."""
+    return [partition for topic in TOPICS for partition in partitions(topic)]
+
+
+def partitions(topic: str) -> list[TopicPartition]:
+    """Every partition of a topic of the catalogue."""
+    return [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
+
+
+async def records(bootstrap: str, topic: str) -> AsyncIterator[Record]:
+    """Every record of a topic that is there now, from its start, in the order of each partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(partitions(topic))
+        ends = await consumer.end_offsets(partitions(topic))
+        starts = await consumer.beginning_offsets(partitions(topic))
+        unread = {partition for partition in ends if ends[partition] > starts[partition]}
+        while unread:
+            for found in (await consumer.getmany(*unread, timeout_ms=500, max_records=FETCHED)).values():
+                for each in found:
+                    yield Record(topic, each.partition, each.offset, each.key, tuple(each.headers), each.value or b"")
+            unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
+    finally:
+        await consumer.stop()
+
+
+async def rows(connection: Connection, query: str, *arguments: Any) -> AsyncIterator[asyncpg.Record]:
+    """The rows of a query, some at a time."""
+    async with connection.transaction(readonly=True):
+        async for row in connection.cursor(query, *arguments, prefetch=FETCHED):
+            yield row
+
+
+def digest(*parts: bytes) -> bytes:
+    """16 bytes that stand for these; enough to tell a difference by, not against an adversary."""
+    made = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        made.update(len(part).to_bytes(4))
+        made.update(part)
+    return made.digest()
+
+
+def of_headers(headers: Mapping[str, str] | Sequence[tuple[str, bytes]]) -> bytes:
+    """A digest of headers, however they are ordered."""
+    pairs = headers.items() if isinstance(headers, Mapping) else [(k, v.decode(errors="replace")) for k, v in headers]
+    return digest(json.dumps(sorted(pairs), ensure_ascii=False).encode(errors="replace"))
+
+
+def uuid_of(text: str | None) -> UUID | None:
+    """The id that a text is, or None."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

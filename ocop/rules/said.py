@@ -1,0 +1,144 @@
+"""O2: what was decided is on its topic, byte for byte, first appearances in order; nothing else is there."""
+
+import json
+from collections.abc import Mapping
+from sys import intern
+from typing import Any
+from uuid import UUID
+
+from contracts.topics import domain_topic
+from ocop.rules.evidence import Connection, Finding, Named, Record, digest, of_headers, rows, uuid_of
+
+
+class Submissions:
+    """Sees a submission topic: every record is a submission of the gateway's, under its subject's key."""
+
+    def __init__(self, known: Mapping[UUID, bytes]) -> None:
+        self._known = known
+        self._findings: list[Finding] = []
+
+    @classmethod
+    async def of(cls, gateway: Connection, service: str) -> "Submissions":
+        """For the submissions that a service decides."""
+        query = "SELECT id, payload FROM submission WHERE service = $1"
+        return cls({row["id"]: digest(row["payload"]) async for row in rows(gateway, query, service)})
+
+    def see(self, record: Record) -> None:
+        """One record."""
+        submission_id = uuid_of(record.said("ce_correlationid"))
+        if submission_id is None or self._known.get(submission_id) != digest(record.value):
+            self._findings.append(Finding("O2", f"{record.place} is no submission of the gateway's", record.event))
+        elif record.key != (record.said("ce_subject") or "").encode():
+            self._findings.append(Finding("O2", f"{record.place} is not under its subject's key", record.event))
+
+    async def end(self) -> list[Finding]:
+        """What was wrong."""
+        return self._findings
+
+
+class Log:
+    """Sees a domain topic: the log of one aggregate, each event at least once, and nothing else of this service."""
+
+    def __init__(self, service: str, aggregate: str) -> None:
+        self.service, self.aggregate = service, aggregate
+        self._known: dict[UUID, tuple[UUID, int, bytes]] = {}
+        self._missing: set[UUID] = set()
+        self._first: dict[UUID, int] = {}
+        self._findings: list[Finding] = []
+
+    @classmethod
+    async def of(cls, service: str, aggregate: str, decider: Connection) -> "Log":
+        """For what a service's log says of one kind of aggregate."""
+        log, last = cls(service, aggregate), (UUID(int=0), 0)
+        query = "SELECT subject, sequence, id, headers, payload FROM event WHERE aggregate = $1 ORDER BY 1, 2"
+        async for row in rows(decider, query, aggregate):
+            subject, number = row["subject"], row["sequence"]
+            if number != (last[1] + 1 if subject == last[0] else 1):
+                log._found(f"{service}: the log of {aggregate} {subject} jumps to {number}", row["id"])
+            last = (subject, number)
+            log._known[row["id"]] = (subject, number, digest(of_headers(row["headers"]), row["payload"]))
+        log._missing = set(log._known)
+        query = """SELECT s.id, s.last_sequence, max(e.sequence) AS last FROM subject s
+                   LEFT JOIN event e ON e.aggregate = s.aggregate AND e.subject = s.id
+                   WHERE s.aggregate = $1 GROUP BY 1, 2 HAVING s.last_sequence <> coalesce(max(e.sequence), 0)"""
+        for row in await decider.fetch(query, aggregate):
+            log._found(f"{service}: {aggregate} {row['id']} stands at {row['last_sequence']}, its log at {row['last']}")
+        return log
+
+    def _found(self, text: str, who: UUID | None = None) -> None:
+        self._findings.append(Finding("O2", text, who))
+
+    def see(self, record: Record) -> None:
+        """One record."""
+        event_id = uuid_of(record.said("ce_id"))
+        known = self._known.get(event_id) if event_id else None
+        if event_id is None or known is None:
+            if record.said("ce_source") == f"/services/{self.service}":
+                self._found(f"{record.place} is not in the log", event_id)
+            return
+        subject, number, content = known
+        if digest(of_headers(record.headers), record.value) != content:
+            self._found(f"{record.place} differs from the log", event_id)
+        if record.key != str(subject).encode():
+            self._found(f"{record.place} is not under its subject's key", event_id)
+        if event_id in self._missing:
+            self._missing.discard(event_id)
+            due = self._first.get(subject, 0) + 1
+            if number != due:
+                self._found(f"{record.place} appears before {due} of its subject", event_id)
+            self._first[subject] = number
+
+    async def end(self) -> list[Finding]:
+        """What was wrong, and what never came."""
+        topic = domain_topic(self.service, self.aggregate)
+        for event_id in sorted(self._missing):
+            self._found(f"{self.service}: event {event_id} is not on its topic {topic}", event_id)
+        return self._findings
+
+
+class Outcomes:
+    """Sees an outcome topic: it says what the inbox says, and says the end of every submission."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self._inbox: dict[Named, tuple[str, int]] = {}
+        self._unsaid: set[Named] = set()
+        self._findings: list[Finding] = []
+
+    @classmethod
+    async def of(cls, service: str, decider: Connection, gateway: Connection) -> "Outcomes":
+        """For what a service says of its inbox."""
+        seen = cls(service)
+        async for row in rows(decider, "SELECT source, event_id, state, outcome_seq FROM inbox"):
+            seen._inbox[intern(row["source"]), row["event_id"]] = (intern(row["state"]), row["outcome_seq"])
+        # A conflict takes a number too; then the end of the first has an earlier one.
+        conflicts = await gateway.fetch("SELECT source, event_id FROM outcome WHERE code = 'conflict'")
+        seen._unsaid = seen._inbox.keys() - {(row["source"], row["event_id"]) for row in conflicts}
+        return seen
+
+    def see(self, record: Record) -> None:
+        """One record."""
+        if record.said("ce_source") != f"/services/{self.service}":
+            return
+        try:
+            outcome: dict[str, Any] = json.loads(record.value)
+            event = (outcome["source"], outcome["event_id"])
+            number, state = int(record.said("ce_subjectsequence") or ""), outcome["state"]
+        except (ValueError, KeyError, TypeError):
+            text = f"{record.place} claims to be an outcome and cannot be read"
+            self._findings.append(Finding("O2", text))
+            return
+        known, last = self._inbox.get(event, ("", 0))
+        if number > last:
+            text = f"{record.place} tells of {event} what its decider does not know"
+            self._findings.append(Finding("O2", text, event))
+        elif number == last and outcome.get("code") != "conflict":
+            self._unsaid.discard(event)
+            if state != known:
+                text = f"{record.place} says {state}, the inbox {known}"
+                self._findings.append(Finding("O2", text, event))
+
+    async def end(self) -> list[Finding]:
+        """What was wrong, and what was never said."""
+        unsaid = [Finding("O2", f"{self.service}: the end of {e} was never said", e) for e in sorted(self._unsaid)]
+        return [*self._findings, *unsaid]
