@@ -111,6 +111,7 @@ class Batch:
         """A submission not seen before."""
         row = self.inbox.get(event) or InboxRow(message.named_uuid("correlationid"), None, new=True)
         row.digest = message.envelope.contentdigest if message.envelope and message.error is None else None
+        row.about = records.about(message)
         self.inbox[event] = row
         return row
 
@@ -176,6 +177,8 @@ class Batch:
         The same id with other content is refused; the first one stands.
         """
         digest = message.envelope.contentdigest if message.envelope else None
+        if row.digest is None and row.state != "failed":  # adopted: what it said is read again, and comes first
+            row.digest, row.changed = digest, True
         if digest is not None and row.digest is not None and digest != row.digest:
             row.outcome_seq += 1
             row.changed = True
@@ -310,9 +313,9 @@ class Batch:
         params: Mapping[str, Any],
         event_ids: Sequence[UUID],
     ) -> None:
-        said = records.outcome(self.service, message, number, state, code, pointer, params, event_ids)
-        if said is not None:
-            self._said.append(said)
+        to = records.about(message)
+        if to is not None:
+            self._said.append(records.outcome(self.service, to, number, state, code, pointer, params, event_ids))
 
     # ---------------------------------------------------------------- writing, in the lock order
 

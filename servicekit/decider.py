@@ -212,7 +212,7 @@ class Deciders:
             if await batch.replace_bad_copy(event, key, message):
                 return  # takes the place of the copy that did not decode
             row = None  # that copy had no place: this one arrives now
-        if row is not None:
+        if row is not None and row.state != "said":
             batch.repeat(message, row)
             return
         row = batch.arrived(event, message)

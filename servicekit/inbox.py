@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from servicekit.database import Connection
+from servicekit.records import About
 
 Event = tuple[str, str]  # (source, id) of a submission
 
 
 @dataclass(slots=True)
 class InboxRow:
-    """What became of a submission."""
+    """What became of a submission. State `said`: adopted, with something said of it that was not its end."""
 
     submission_id: UUID | None
     digest: str | None
@@ -23,6 +24,7 @@ class InboxRow:
     params: dict[str, Any] = field(default_factory=dict)
     event_ids: list[UUID] = field(default_factory=list)
     outcome_seq: int = 0
+    about: About | None = None  # what an outcome names; None where it need not be written (again)
     new: bool = False
     changed: bool = False
 
@@ -67,6 +69,11 @@ async def write(connection: Connection, inbox: Mapping[Event, InboxRow]) -> None
         [",".join(map(str, row.event_ids)) for _, row in rows],
         [row.outcome_seq for _, row in rows],
         [row.new for _, row in rows],
+        [row.about.tenant if row.about else None for _, row in rows],
+        [row.about.type if row.about else None for _, row in rows],
+        [row.about.subject if row.about else None for _, row in rows],
+        [row.about.time if row.about else None for _, row in rows],
+        [row.about.received_at if row.about else None for _, row in rows],
     )
     # A new row that is already there was written by another transaction since it was looked for (the same
     # id under two subjects): the primary key refuses it, and the poll is taken again.
@@ -74,20 +81,24 @@ async def write(connection: Connection, inbox: Mapping[Event, InboxRow]) -> None
         """WITH n AS (
              SELECT source, event_id, submission_id, digest, state, code, pointer, params::jsonb AS params,
                     coalesce(string_to_array(nullif(event_ids, ''), ',')::uuid[], '{}') AS event_ids,
-                    outcome_seq, new
+                    outcome_seq, new, tenant, type, subject, time, received_at
              FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::text[], $9::text[], $10::int[], $11::boolean[])
+                         $8::text[], $9::text[], $10::int[], $11::boolean[], $12::text[], $13::text[], $14::uuid[],
+                         $15::timestamptz[], $16::timestamptz[])
                AS u(source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
-                    outcome_seq, new)
+                    outcome_seq, new, tenant, type, subject, time, received_at)
            ), changed AS (
              UPDATE inbox i SET submission_id = n.submission_id, digest = n.digest, state = n.state,
                     code = n.code, pointer = n.pointer, params = n.params, event_ids = n.event_ids,
-                    outcome_seq = n.outcome_seq
+                    outcome_seq = n.outcome_seq, tenant = coalesce(n.tenant, i.tenant),
+                    type = coalesce(n.type, i.type), subject = coalesce(n.subject, i.subject),
+                    time = coalesce(n.time, i.time), received_at = coalesce(n.received_at, i.received_at)
              FROM n WHERE NOT n.new AND i.source = n.source AND i.event_id = n.event_id
            )
            INSERT INTO inbox (source, event_id, submission_id, digest, state, code, pointer, params, event_ids,
-                              outcome_seq)
-           SELECT source, event_id, submission_id, digest, state, code, pointer, params, event_ids, outcome_seq
+                              outcome_seq, tenant, type, subject, time, received_at)
+           SELECT source, event_id, submission_id, digest, state, code, pointer, params, event_ids, outcome_seq,
+                  tenant, type, subject, time, received_at
            FROM n WHERE n.new ORDER BY source, event_id""",
         *columns,
     )

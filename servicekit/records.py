@@ -1,6 +1,7 @@
 """The records that a deciding service says: its domain events, and the outcomes of submissions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -42,51 +43,83 @@ def domain_event(
     return Outgoing(domain_topic(service, aggregate), str(subject), wire.to_headers(envelope), wire.encode(event.data))
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """A submission, as an outcome names it."""
+
+    submission_id: UUID
+    source: str
+    event_id: str
+    type: str
+    subject: UUID
+    tenant: str
+    time: datetime
+    received_at: datetime
+    traceparent: str | None = None
+    canary: bool = False
+
+
+def about(message: Message) -> About | None:
+    """The submission in a record, also where the whole does not decode: that must be answered too.
+
+    None where the bytes name no submission id to answer to.
+    """
+    submission_id = message.named_uuid("correlationid")
+    if submission_id is None:
+        return None
+    cause = message.envelope
+    time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
+    return About(
+        submission_id=submission_id,
+        source=message.named("source") or "",
+        event_id=message.named("id") or "",
+        type=message.named("type") or "",
+        subject=message.named_uuid("subject") or submission_id,
+        tenant=message.named("tenant") or "",
+        time=time,
+        received_at=message.named_time("recordedtime") or time,
+        traceparent=cause.traceparent if cause else None,
+        canary=cause.canary if cause else False,
+    )
+
+
 def outcome(
     service: str,
-    message: Message,
+    to: About,
     number: int,
     state: str,
     code: str | None,
     pointer: str | None,
     params: Mapping[str, Any],
     event_ids: Sequence[UUID],
-) -> Outgoing | None:
-    """What a submission's sender is told, to the submission id in the record; None where the bytes name none.
-
-    Made of headers, not of the envelope, because bytes that do not decode must be answered too.
-    """
-    submission_id = message.named_uuid("correlationid")
-    if submission_id is None:
-        return None
+) -> Outgoing:
+    """What a submission's sender is told."""
     type_ = outcome_type(service, state)
-    cause = message.envelope
-    time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
     envelope = Envelope(
-        id=str(outcome_id(submission_id, service, number)),
+        id=str(outcome_id(to.submission_id, service, number)),
         source=f"/services/{service}",
         type=type_,
-        subject=str(submission_id),
-        time=time,
+        subject=str(to.submission_id),
+        time=to.time,
         dataschema=dataschema(type_),
-        tenant=message.named("tenant") or "",
-        correlationid=str(submission_id),
-        causationid=str(submission_id),
-        recordedtime=message.named_time("recordedtime") or time,
+        tenant=to.tenant,
+        correlationid=str(to.submission_id),
+        causationid=str(to.submission_id),
+        recordedtime=to.received_at,
         subjectsequence=number,
-        traceparent=cause.traceparent if cause else None,
-        canary=cause.canary if cause else False,
+        traceparent=to.traceparent,
+        canary=to.canary,
     )
     said = Outcome(
-        submission_id=submission_id,
-        source=message.named("source") or "",
-        event_id=message.named("id") or "",
-        type=message.named("type") or "",
-        subject=message.named_uuid("subject") or submission_id,
+        submission_id=to.submission_id,
+        source=to.source,
+        event_id=to.event_id,
+        type=to.type,
+        subject=to.subject,
         state=state,
         code=code,
         pointer=pointer,
         params=dict(params),
         event_ids=tuple(event_ids),
     )
-    return Outgoing(outcome_topic(service), str(submission_id), wire.to_headers(envelope), wire.encode(said))
+    return Outgoing(outcome_topic(service), str(to.submission_id), wire.to_headers(envelope), wire.encode(said))
