@@ -63,7 +63,7 @@ class Batch:
         self._more: set[Key] = set()
         self._tenants: dict[Key, str] = {}
         self._log: list[LogRow] = []
-        self._said: list[Outgoing] = []
+        self._said: list[Outgoing] = []  # in the order in which it was decided, events and outcomes
 
     # ---------------------------------------------------------------- reading, under locks
 
@@ -165,6 +165,7 @@ class Batch:
                     said,
                 )
             )
+            self._said.append(said)
         if subject.last_sequence == len(verdict.events) and key[0] in self.wake:
             self.held.known.append(key[1])
         self.states[key] = verdict.state
@@ -329,7 +330,7 @@ class Batch:
             states = {key[1]: self.states[key] for key in mine}
             await state.save(self.connection, aggregate, states, {key[1]: self._tenants[key] for key in mine})
         await self._write_log()
-        await outbox.put(self.connection, [row.outgoing for row in self._log] + self._said)
+        await outbox.put(self.connection, self._said)
 
     async def _write_log(self) -> None:
         changed = [(key, row) for key, row in sorted(self.subjects.items()) if row.changed]

@@ -6,16 +6,18 @@ row with a lower id may commit later, and `id <= last` would remove it unsent. R
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from servicekit import database
+from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
 from servicekit.telemetry import METRICS
@@ -25,10 +27,11 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 POLL_S = 0.05
 RETRY_S = 1.0
+TAKE_OVER_EVERY_S = 0.02  # well below RETRY_S, in which a leader that was cut off tries again
 LEADER_IDLE_S = SEND_TIMEOUT_S + 5  # a leader that is stopped, not dead, loses the lock too
-_LOCK = 0x0C0B_0002
+_LOCK = 0x0C0B_0002  # held by the one that sends
 
-Row = asyncpg.Record
+Row = asyncpg.Record | Mapping[str, Any]  # of the outbox, or of what is said again
 
 
 class Relay:
@@ -87,7 +90,7 @@ class Relay:
         finally:
             connection.terminate()  # lets the lock go at once, whatever state the connection is in
 
-    async def _send(self, connection: "asyncpg.Connection[Row]", rows: Sequence[Row]) -> None:
+    async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:
         if self._producer is None:
             self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
         results = await _send_all(self._producer, rows)
@@ -109,7 +112,9 @@ class Relay:
                 await asyncio.wait_for(producer.stop(), 5)
 
 
-async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[RecordMetadata | BaseException]:
+async def _send_all(
+    producer: AIOKafkaProducer, rows: Sequence[Row]
+) -> list[RecordMetadata | BaseException]:
     """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time."""
     async with asyncio.timeout(SEND_TIMEOUT_S):
         futures = [
@@ -124,24 +129,57 @@ async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Rec
         return await asyncio.gather(*futures, return_exceptions=True)
 
 
-async def _remove(connection: "asyncpg.Connection[Row]", confirmed: Sequence[tuple[Row, RecordMetadata]]) -> None:
+async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, RecordMetadata]]) -> None:
     """Removes confirmed rows and remembers how far each partition is confirmed, in one transaction."""
     if not confirmed:
         return
-    ends: dict[tuple[str, int], int] = {}
-    for _, place in confirmed:
-        partition = (place.topic, place.partition)
-        ends[partition] = max(ends.get(partition, 0), place.offset + 1)
-    ordered = sorted(ends)
     async with connection.transaction():
         await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row, _ in confirmed])
-        await connection.execute(
-            """INSERT INTO relayed (topic, partition, next_offset)
-               SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
-               ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
-            [topic for topic, _ in ordered],
-            [partition for _, partition in ordered],
-            [ends[partition] for partition in ordered],
-        )
+        await confirm(connection, _ends(place for _, place in confirmed))
     for row, _ in confirmed:
         METRICS.relayed.labels(row["topic"]).inc()
+
+
+async def send(producer: AIOKafkaProducer, rows: Sequence[Row]) -> dict[TopicPartition, int]:
+    """Sends in order; returns how far each partition reaches with these records. Raises what kept one from it."""
+    results = await _send_all(producer, rows)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return _ends(result for result in results if not isinstance(result, BaseException))
+
+
+def _ends(places: Iterable[RecordMetadata]) -> dict[TopicPartition, int]:
+    ends: dict[TopicPartition, int] = {}
+    for place in places:
+        partition = TopicPartition(place.topic, place.partition)
+        ends[partition] = max(ends.get(partition, 0), place.offset + 1)
+    return ends
+
+
+async def confirm(connection: Connection, ends: Mapping[TopicPartition, int]) -> None:
+    """Remembers how far each partition is confirmed: up to there the database knows what it has said."""
+    ordered = sorted(ends)
+    await connection.execute(
+        """INSERT INTO relayed (topic, partition, next_offset)
+           SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+           ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
+        [partition.topic for partition in ordered],
+        [partition.partition for partition in ordered],
+        [ends[partition] for partition in ordered],
+    )
+
+
+async def take_over(connection: Connection) -> None:
+    """Makes this connection the one that sends. A leader that there is gets cut off, and is given the time in which
+    what it has under way ends; the replicas go on deciding, and fill the outbox."""
+    if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        return
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        await connection.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database
+               WHERE locktype = 'advisory' AND objid = $1 AND granted AND d.datname = current_database()""",
+            _LOCK,
+        )
+        await asyncio.sleep(TAKE_OVER_EVERY_S)
+    await asyncio.sleep(LEADER_IDLE_S)

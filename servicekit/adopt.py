@@ -1,0 +1,222 @@
+"""Brings a database that was set back up to what it has said: its own topics are the memory that it lost.
+
+What readers have heard stays true: the same numbers, ids and causes. So domain events go to the log, the states and
+the numbering; final outcomes to the inbox, and of what is held, they take away what is finished; an outcome that is
+not final only tells from which number to go on. The position stays where the database has it: what was decided is
+read again and gets its outcome again, what nobody has heard of is decided now.
+
+A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from aiokafka import TopicPartition
+
+from contracts.outcome import FINAL, Outcome
+from contracts.topics import TOPICS
+from servicekit import held, inbox, records, relay, state
+from servicekit.database import Connection
+from servicekit.held import Changes, Key
+from servicekit.inbox import Event, InboxRow
+from servicekit.message import Message
+from servicekit.setback import ours, said_beyond
+
+Take = Callable[[Connection, Sequence[Message]], Awaitable[int]]
+
+
+class AdoptError(Exception):
+    """What is on the topics cannot be brought together with the database; nothing was changed."""
+
+
+@dataclass(slots=True)
+class Adopted:
+    """How many were taken from the topics, of each kind."""
+
+    events: int = 0
+    outcomes: int = 0
+    submissions: int = 0
+    finished: int = 0  # held rows whose end was on a topic
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+
+
+async def adopt(connection: Connection, bootstrap: str, service: str, submissions: Take | None = None) -> Adopted:
+    """Takes over, in the transaction of the connection, what the service's topics know and its database does not.
+
+    `submissions` is the gateway's way of keeping them. Raises AdoptError if a replica of the service is up, or if a
+    number is missing on a topic or was given to another event here: then this is not a database that was set back.
+    """
+    up = await connection.fetchval(
+        """SELECT count(*) FROM pg_stat_activity
+           WHERE datname = current_database() AND application_name IN ($1, $1 || '-http', $1 || '-relay')""",
+        service,
+    )
+    if up:
+        raise AdoptError(f"{service} is up ({up} connections to its database): stop all its replicas first.")
+    found = Adopted()
+    async for partition, messages in said_beyond(connection, bootstrap, service):
+        topic, said = TOPICS[partition.topic], ours(partition.topic, messages)
+        if topic.kind == "submission":
+            assert submissions is not None  # only the gateway writes these topics
+            found.submissions += await submissions(connection, said)
+        elif topic.kind == "outcome":
+            found.outcomes += await _outcomes(connection, said)
+        else:
+            assert topic.aggregate is not None  # a domain topic is an aggregate's
+            found.events += await _events(connection, topic.aggregate, said)
+        found.ends[partition] = max(found.ends.get(partition, 0), messages[-1].offset + 1)
+    if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
+        found.finished = await _finish(connection)
+    await relay.confirm(connection, found.ends)
+    return found
+
+
+# ---------------------------------------------------------------- a deciding service
+
+
+async def _events(connection: Connection, aggregate: str, said: Sequence[Message]) -> int:
+    """Domain events into log, numbering, state and inbox; those already there are left."""
+    ids = [event_id for message in said if (event_id := message.named_uuid("id"))]
+    known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", ids)}
+    new: dict[UUID, Message] = {}
+    for message in said:
+        event_id = message.named_uuid("id")
+        if event_id is not None and event_id not in known:
+            new.setdefault(event_id, message)
+    subjects = {subject for message in new.values() if (subject := message.named_uuid("subject"))}
+    rows = await connection.fetch(
+        "SELECT id, last_sequence FROM subject WHERE aggregate = $1 AND id = ANY($2::uuid[]) FOR UPDATE",
+        aggregate,
+        sorted(subjects),
+    )
+    last = {row["id"]: row["last_sequence"] for row in rows}
+    newest: dict[UUID, Message] = {}
+    for event_id, message in new.items():
+        assert message.envelope is not None  # `ours` lets only what decodes through
+        subject, number = UUID(message.envelope.subject), message.envelope.subjectsequence
+        if number != last.get(subject, 0) + 1:
+            stands = last.get(subject, 0)
+            raise AdoptError(f"{message.place}: event {event_id} is number {number} of {subject}, which is at {stands}")
+        last[subject], newest[subject] = number, message
+    await _write_events(connection, aggregate, new, newest)
+    causes = {origin: event_id for event_id, message in new.items() if (origin := _origin(message))}
+    events = await inbox.read(connection, causes)
+    for event, event_id in causes.items():
+        row = events.setdefault(event, InboxRow(None, None, new=True))
+        message = new[event_id]
+        row.submission_id = row.submission_id or message.named_uuid("correlationid")
+        if row.state != "applied":
+            # Its outcome may never have been sent: it gets a number, and is told to whoever asks again.
+            row.state, row.code, row.pointer, row.params = "applied", None, None, {}
+            row.outcome_seq += 1
+        if event_id not in row.event_ids:
+            row.event_ids.append(event_id)
+        row.changed = True
+    await inbox.write(connection, events)
+    return len(new)
+
+
+async def _write_events(
+    connection: Connection, aggregate: str, new: dict[UUID, Message], newest: dict[UUID, Message]
+) -> None:
+    if not new:
+        return
+    await connection.copy_records_to_table(
+        "event",
+        columns=("aggregate", "subject", "sequence", "id", "type", "recorded_at", "cause", "headers", "payload"),
+        records=[
+            (
+                aggregate,
+                message.named_uuid("subject"),
+                message.named_number("subjectsequence"),
+                event_id,
+                message.named("type"),
+                message.named_time("recordedtime"),
+                message.named_uuid("causationid"),
+                {name: value.decode() for name, value in message.headers},
+                message.payload,
+            )
+            for event_id, message in new.items()
+        ],
+    )
+    subjects = sorted(newest)
+    await connection.execute(
+        """INSERT INTO subject (aggregate, id, last_sequence, last_recorded)
+           SELECT $1, id, last_sequence, last_recorded
+           FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) AS n(id, last_sequence, last_recorded)
+           ON CONFLICT (aggregate, id) DO UPDATE
+             SET last_sequence = EXCLUDED.last_sequence, last_recorded = EXCLUDED.last_recorded""",
+        aggregate,
+        subjects,
+        [newest[subject].named_number("subjectsequence") for subject in subjects],
+        [newest[subject].named_time("recordedtime") for subject in subjects],
+    )
+    states = {subject: message.data for subject, message in newest.items() if message.data is not None}
+    tenants = {subject: newest[subject].named("tenant") or "" for subject in states}
+    await state.save(connection, aggregate, states, tenants)
+
+
+def _origin(message: Message) -> Event | None:
+    """The submission that made this event: the mark in its data that carries the event's cause."""
+    return _find_origin(json.loads(message.payload), message.named("causationid") or "")
+
+
+def _find_origin(value: Any, submission_id: str) -> Event | None:
+    if isinstance(value, dict):
+        if value.get("submission_id") == submission_id and "source" in value and "event_id" in value:
+            return (value["source"], value["event_id"])
+        value = list(value.values())
+    if isinstance(value, list):
+        return next((found for each in value if (found := _find_origin(each, submission_id))), None)
+    return None
+
+
+async def _outcomes(connection: Connection, said: Sequence[Message]) -> int:
+    """Final outcomes into the inbox; of the others, and of what another copy of an id was told, only the number."""
+    told = [(message, message.data) for message in said if isinstance(message.data, Outcome)]
+    rows = await inbox.read(connection, [(outcome.source, outcome.event_id) for _, outcome in told])
+    for message, outcome in told:
+        row = rows.setdefault(
+            (outcome.source, outcome.event_id), InboxRow(outcome.submission_id, None, state="said", new=True)
+        )
+        number = message.named_number("subjectsequence") or 0
+        final = outcome.state in FINAL and outcome.code != "conflict"
+        if final and (number >= row.outcome_seq or row.state not in FINAL):
+            row.state, row.code, row.pointer, row.params = outcome.state, outcome.code, outcome.pointer, outcome.params
+            row.event_ids = list(outcome.event_ids)
+            row.changed = True
+        if number > row.outcome_seq:
+            row.outcome_seq, row.changed = number, True
+        if row.changed:
+            row.about = _about(message, outcome)
+    await inbox.write(connection, rows)
+    return sum(row.changed for row in rows.values())
+
+
+def _about(message: Message, outcome: Outcome) -> records.About:
+    assert message.envelope is not None  # `ours` lets only what decodes through
+    return records.About(
+        submission_id=outcome.submission_id,
+        source=outcome.source,
+        event_id=outcome.event_id,
+        type=outcome.type,
+        subject=outcome.subject,
+        tenant=message.envelope.tenant,
+        time=message.envelope.time,
+        received_at=message.envelope.recordedtime,
+    )
+
+
+async def _finish(connection: Connection) -> int:
+    """Removes held rows whose end is known, and lets the next of their queue be tried."""
+    rows = await connection.fetch(
+        """DELETE FROM held h USING inbox i
+           WHERE h.source = i.source AND h.event_id = i.event_id AND h.n IS NULL
+             AND i.state IN ('applied', 'rejected', 'withdrawn') RETURNING h.queue, h.subject"""
+    )
+    behind: set[Key] = {(row["queue"], row["subject"]) for row in rows if row["queue"] and row["subject"]}
+    await held.write(connection, Changes(promoted=behind))
+    return len(rows)
