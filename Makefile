@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages lint verify lock clean
+.PHONY: help venv demo stop test test-pages mutants simulate lint verify lock clean
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
@@ -40,6 +40,12 @@ test: venv ## Run the tests, on real Kafka and PostgreSQL
 
 test-pages: venv ## Run the tests of the pages, in Chromium
 	$(BIN)/pytest tests/pages
+
+mutants: venv ## Break the delivery code on purpose, and see each break noticed
+	$(BIN)/python -m tests.mutants
+
+simulate: venv ## Random histories of crashes, repeats and rebalances: HISTORIES=10000 SEED=1
+	$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000) --seed $(or $(SEED),1)
 
 lint: venv ## Style, types, and who may import whom
 	$(BIN)/ruff check .

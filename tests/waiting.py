@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from servicekit.database import Pool
+
 Value = TypeVar("Value")
 
 
@@ -15,3 +17,9 @@ async def until(ask: Callable[[], Awaitable[Value]], seconds: float = 30) -> Val
         assert time.monotonic() < deadline, f"after {seconds} s still {answer!r}"
         await asyncio.sleep(0.02)
     return answer
+
+
+async def waits_for_lock(pool: Pool) -> bool:
+    """Whether a transaction in this database waits for another one's lock."""
+    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await pool.fetchval(f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {waiting})"))  # noqa: S608  # no input

@@ -10,12 +10,13 @@ import pytest
 from registry.__main__ import DECIDERS
 
 from servicekit import database, trouble
+from servicekit.batch import Batch
 from servicekit.database import Pool
 from servicekit.decider import DRAIN_DEPTH, Deciders
 from servicekit.message import Message
 from tests.engines import Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
-from tests.waiting import until
+from tests.waiting import until, waits_for_lock
 
 
 @pytest.fixture
@@ -373,3 +374,63 @@ async def test_a_drain_takes_a_bounded_number_of_rows(pool: Pool, province: Prov
     while await drain(pool, registry):
         pass
     assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_two_polls_of_one_subject_take_turns(pool: Pool, province: Province, registry: Deciders) -> None:
+    """Of a subject that exists, and that the first one has locked and not yet written."""
+    sent = province.send(owner(id_="o"))
+    await handle(pool, registry, sent.message())
+    async with pool.acquire() as first:
+        transaction = first.transaction()
+        await transaction.start()
+        await Batch("registry", first).lock([("owner", sent.subject)])
+        second = asyncio.create_task(handle(pool, registry, province.message(owner_updated(id_="u2"))))
+        await until(lambda: waits_for_lock(pool), 5)
+        await registry.handle(first, [province.message(owner_updated(id_="u1", on="2025-10-01"))])
+        await transaction.commit()
+    await second
+    rows = await pool.fetch("SELECT sequence, headers->>'ce_subjectsequence' AS said FROM event ORDER BY sequence")
+    assert [tuple(row) for row in rows] == [(1, "1"), (2, "2"), (3, "3")]
+
+
+async def numbers_said(pool: Pool) -> list[int]:
+    """Numbers of the domain events in the outbox, in the order in which the relay takes them."""
+    rows = await pool.fetch(
+        "SELECT headers->>'ce_subjectsequence' AS n FROM outbox WHERE topic = 'ocop.registry.owner' ORDER BY id"
+    )
+    return [int(row["n"]) for row in rows]
+
+
+async def test_outbox_ids_follow_the_numbers_whichever_connection_writes(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """A cache of ids would give each connection a block of its own."""
+    async with pool.acquire() as first, pool.acquire() as second:
+        for number, connection in enumerate((first, second, first)):
+            update = owner_updated(id_=f"u{number}", on=f"2025-09-0{number + 1}")
+            await registry.handle(connection, [province.message(update if number else owner(id_="o"))])
+    assert await numbers_said(pool) == [1, 2, 3]
+
+
+async def test_outbox_ids_follow_the_numbers_however_long_a_lock_is_waited_for(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """One waits for a subject before ours, another passes it by on ours, and is said first."""
+    sent = sorted((province.send(owner(name, id_=name)) for name in ("CT-1", "CT-2")), key=lambda each: each.subject)
+    await handle(pool, registry, *(each.message() for each in sent))
+    await pool.execute("DELETE FROM outbox")
+    before, ours = sent[0].headers["ce_id"], sent[1].headers["ce_id"]
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM subject WHERE id = $1 FOR UPDATE", sent[0].subject)
+        slow = asyncio.create_task(
+            handle(pool, registry, *(province.message(owner_updated(name, id_=f"s-{name}")) for name in (before, ours)))
+        )
+        await until(lambda: waits_for_lock(pool), 5)
+        await handle(pool, registry, province.message(owner_updated(ours, id_="quick", on="2025-10-01")))
+    await slow
+    rows = await pool.fetch(
+        """SELECT headers->>'ce_subjectsequence' AS n FROM outbox
+           WHERE topic = 'ocop.registry.owner' AND key = $1 ORDER BY id""",
+        str(sent[1].subject),
+    )
+    assert [row["n"] for row in rows] == ["2", "3"]

@@ -1,5 +1,6 @@
 """What a reader of numbered events does: each once, in order, whatever comes twice, late or spoilt."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
@@ -17,6 +18,7 @@ from servicekit.message import Kept, Message, decode
 from servicekit.projector import Event, Projection, Projectors, Table
 from tests.engines import Databases
 from tests.submissions import NOW, TENANT
+from tests.waiting import until, waits_for_lock
 
 TOPIC = "ocop.registry.owner"
 SUBJECT = UUID(int=7)
@@ -234,3 +236,19 @@ async def test_a_long_queue_is_applied_in_parts(pool: Pool, reader: Projectors) 
         pass
     assert await applied(pool) == list(range(1, 1300))
     assert await held(pool) == []
+
+
+async def test_two_polls_of_one_stream_take_turns(pool: Pool, reader: Projectors) -> None:
+    """Of a stream that exists, and that the first one has locked and not yet written."""
+    await handle(pool, reader, message(1))
+    second = message(2)
+    async with pool.acquire() as first:
+        transaction = first.transaction()
+        await transaction.start()
+        await reader._lock(first, [(TOPIC, SUBJECT)])
+        repeat = asyncio.create_task(handle(pool, reader, second))
+        await until(lambda: waits_for_lock(pool), 5)
+        await reader.handle(first, [second])
+        await transaction.commit()
+    await repeat
+    assert await applied(pool) == [1, 2]

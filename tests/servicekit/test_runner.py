@@ -51,6 +51,7 @@ class Recorder:
     topics: tuple[str, ...] = (TOPIC,)
     handled: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     poison: int | None = None
 
@@ -64,6 +65,7 @@ class Recorder:
 
     async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None:
         self.failed.append(message.offset)
+        self.attempts.append(error["attempts"])
 
     async def ready(self, connection: Connection, limit: int) -> list[Key]:
         return []
@@ -230,6 +232,7 @@ async def test_one_that_fails_alone_five_times_is_put_aside_and_its_neighbours_g
     await reading.poll((FIRST, 0), (FIRST, 1), (FIRST, 2))
     assert reading.handler.handled == [(0, 0), (0, 2)]
     assert reading.handler.failed == [1]
+    assert reading.handler.attempts == [5]
     assert await reading.where(FIRST) == 3
 
 
@@ -240,3 +243,22 @@ async def test_an_outage_puts_nothing_aside(reading: Reading) -> None:
     await reading.poll((FIRST, 0))
     assert reading.handler.failed == []
     assert reading.handler.handled == [(0, 0)]
+
+
+async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same poll is tried again, and the position, committed with the work, tells that it was done."""
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    lost = [ConnectionResetError("the answer to COMMIT")]
+
+    def failpoint(name: str) -> None:
+        if name == "after-commit" and lost:
+            raise lost.pop()
+
+    monkeypatch.setattr("servicekit.runner.failpoint", failpoint)
+    await reading.poll((FIRST, 0))
+    assert not lost
+    assert reading.handler.handled == [(0, 0)]
+    assert await reading.where(FIRST) == 1

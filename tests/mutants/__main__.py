@@ -1,0 +1,51 @@
+"""`python -m tests.mutants [name …]`: all mutants, or those named. The exit status says whether all were caught."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.markup import escape
+
+from tests.engines import shared_postgres
+from tests.mutants import MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.trial import Result, try_out
+
+AT_ONCE = 2
+
+
+def main() -> int:
+    """Tries mutants two at a time on one PostgreSQL, and prints each as it ends."""
+    console = Console(highlight=False, width=200, soft_wrap=True)
+    wanted = set(sys.argv[1:])
+    if unknown := wanted - {each.name for each in MUTANTS}:
+        console.print(f"no such mutants: {', '.join(sorted(unknown))}")
+        return 2
+    chosen = [each for each in MUTANTS if not wanted or each.name in wanted]
+    with shared_postgres() as url, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def attempt(each: Mutant) -> bool:
+            try:
+                result = try_out(each, url)
+            except (ValueError, AssertionError) as error:
+                console.print(f"[red]NO VERDICT[/] {each.name}: {escape(str(error))}")
+                return False
+            console.print(_line(result))
+            return result.right
+
+        right = list(pool.map(attempt, chosen))
+    belts = sum(each.lives_because is not None for each in chosen)
+    console.print(f"{len(chosen) - belts} mutants and {belts} belts: {right.count(False)} not as they must be")
+    return 0 if all(right) else 1
+
+
+def _line(result: Result) -> str:
+    each = result.mutant
+    word = "killed" if result.failed else "lives"
+    colour = "green" if result.right else "red"
+    why = f" ({each.lives_because})" if each.lives_because else f": {each.rule}"
+    return f"[{colour}]{word:7}[/] {result.seconds:5.1f} s  {each.name:40} {escape(each.test)}{escape(why)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

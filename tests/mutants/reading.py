@@ -1,0 +1,160 @@
+"""Mutants of reading: position, poll, transaction, giving up."""
+
+from tests.mutants.mutant import belt, mutant
+
+RUNNER, POSITION = "servicekit/runner.py", "servicekit/position.py"
+TEST, PLACES = "servicekit/test_runner.py", "servicekit/test_position.py"
+
+MUTANTS = (
+    mutant(
+        "position-outside",
+        "the position moves in the transaction that does the work",
+        RUNNER,
+        """                await position.advance(connection, moved)
+                failpoint("before-commit")
+            failpoint("after-commit")
+""",
+        """                failpoint("before-commit")
+            failpoint("after-commit")
+            await position.advance(connection, moved)
+""",
+        f"{TEST}::test_a_commit_whose_answer_was_lost_is_not_done_twice",
+    ),
+    mutant(
+        "commit-before-work",
+        "nothing is acknowledged before it is done",
+        RUNNER,
+        """                ours, moved = await self._ours(connection, poll)
+                for handler""",
+        """                ours, moved = await self._ours(connection, poll)
+                await position.advance(connection, moved)
+            async with connection.transaction():
+                for handler""",
+        f"{TEST}::test_an_outage_puts_nothing_aside",
+    ),
+    mutant(
+        "position-not-moved",
+        "the position moves with the work",
+        RUNNER,
+        """                await position.advance(connection, moved)
+                failpoint("before-commit")""",
+        """                failpoint("before-commit")""",
+        f"{TEST}::test_a_hole_in_the_log_is_no_loss",
+    ),
+    mutant(
+        "group-offset-trusted",
+        "the row of `position` says where to read, not where the group's offset has led",
+        RUNNER,
+        "            if began != where",
+        "            if False",
+        f"{TEST}::test_where_somebody_else_has_been_is_put_back",
+    ),
+    belt(
+        "assigned-without-seek",
+        "an assigned partition is sought to its row",
+        RUNNER,
+        "            await self._settle(list(assigned))",
+        "            pass",
+        f"{TEST}::test_where_somebody_else_has_been_is_put_back",
+        "a partition whose place is not known is settled before its first records are taken, and by `_settle_rest`",
+    ),
+    mutant(
+        "first-record-compared",
+        "compared is where reading stood, not the first record: logs have holes",
+        RUNNER,
+        "            if began != where",
+        "            if messages[0].offset != where",
+        f"{TEST}::test_a_hole_in_the_log_is_no_loss",
+    ),
+    mutant(
+        "put-back-forgotten",
+        "a partition that was put back stays out of that poll",
+        RUNNER,
+        "        self._began[partition] = None\n",
+        "        self._began[partition] = offset\n",
+        f"{TEST}::test_what_was_put_back_stays_out_however_often_the_poll_is_tried",
+    ),
+    mutant(
+        "lost-poll-unnoticed",
+        "a poll that the framework lost is read again",
+        RUNNER,
+        """            self._stands.pop(partition, None)
+        self._began =""",
+        """            pass
+        self._began =""",
+        f"{TEST}::test_a_poll_that_never_arrived_is_read_again",
+    ),
+    mutant(
+        "older-records-dropped",
+        "records older than where reading stood settle the partition",
+        RUNNER,
+        "            if messages[0].offset < where:",
+        "            if False:",
+        f"{TEST}::test_records_older_than_where_reading_stood_settle_the_partition",
+    ),
+    mutant(
+        "revoked-remembered",
+        "a partition that was given away is not remembered",
+        RUNNER,
+        "            if self._stands.get(partition) == self._began[partition]:",
+        "            if True:",
+        f"{TEST}::test_a_partition_given_away_meanwhile_is_not_remembered",
+    ),
+    mutant(
+        "quiet-partition-unsettled",
+        "what an outage kept from being settled is settled later",
+        RUNNER,
+        "            await self._settle(rest)",
+        "            pass",
+        f"{TEST}::test_what_an_outage_kept_from_being_settled_is_settled_later",
+    ),
+    mutant(
+        "epoch-ignored",
+        "a topic made anew is read from its start",
+        POSITION,
+        "            if epochs[partition] != ids[partition.topic]:",
+        "            if False:",
+        f"{PLACES}::test_a_topic_made_anew_is_read_from_its_start",
+    ),
+    mutant(
+        "seek-alone",
+        "its rows go to the start before anything is read: seeking alone drops records",
+        POSITION,
+        "AND (p.next_offset, p.topic_id) IS DISTINCT FROM (n.next_offset, n.topic_id)",
+        "AND false",
+        f"{PLACES}::test_a_topic_made_anew_is_read_from_its_start",
+    ),
+    mutant(
+        "places-not-freed",
+        "the offsets of held rows belong to a log that is no more",
+        POSITION,
+        """                await _free_places(connection, partition)
+""",
+        "",
+        f"{PLACES}::test_what_is_held_gives_its_place_in_a_log_that_is_no_more",
+    ),
+    mutant(
+        "gone-unread-passed-over",
+        "below the log's start: the row advances",
+        POSITION,
+        "            elif where < first[partition]:",
+        "            elif False:",
+        f"{PLACES}::test_records_that_are_gone_are_passed_over",
+    ),
+    mutant(
+        "outage-counts-as-failure",
+        "an outage puts nothing aside",
+        "servicekit/database.py",
+        "    return isinstance(error, _OUTAGE)",
+        "    return False",
+        f"{TEST}::test_an_outage_puts_nothing_aside",
+    ),
+    mutant(
+        "one-failure-is-enough",
+        "five times alone, then put aside; its neighbours go on",
+        "servicekit/patience.py",
+        "                if failed >= TRIES_ALONE:",
+        "                if failed >= 1:",
+        f"{TEST}::test_one_that_fails_alone_five_times_is_put_aside_and_its_neighbours_go_on",
+    ),
+)

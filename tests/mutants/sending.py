@@ -1,0 +1,86 @@
+"""Mutants of the way out, and of what is looked at before a service speaks."""
+
+from tests.mutants.mutant import mutant
+
+RELAY, KAFKA = "servicekit/relay.py", "servicekit/kafka.py"
+TEST = "delivery/test_relay.py"
+
+MUTANTS = (
+    mutant(
+        "removed-up-to-the-last",
+        "what is confirmed is removed by the ids listed, not `id <= last`",
+        RELAY,
+        '"DELETE FROM outbox WHERE id = ANY($1::bigint[])"',
+        '"DELETE FROM outbox WHERE id <= (SELECT max(id) FROM unnest($1::bigint[]) AS listed(id))"',
+        f"{TEST}::test_a_lower_id_that_commits_while_others_are_sent_is_not_removed",
+    ),
+    mutant(
+        "removed-around-a-hole",
+        "the longest confirmed prefix is removed, never around a hole",
+        RELAY,
+        """            if isinstance(result, BaseException):
+                break""",
+        """            if isinstance(result, BaseException):
+                continue""",
+        f"{TEST}::test_nothing_is_removed_around_a_hole",
+    ),
+    mutant(
+        "same-producer-after-an-error",
+        "after any error a new producer",
+        RELAY,
+        """                await self._drop_producer()
+                await asyncio.sleep(RETRY_S)""",
+        """                await asyncio.sleep(RETRY_S)""",
+        f"{TEST}::test_nothing_is_removed_around_a_hole",
+    ),
+    mutant(
+        "not-in-order",
+        "the relay begins with the least row",
+        RELAY,
+        "FROM outbox ORDER BY id LIMIT $1",
+        "FROM outbox ORDER BY id DESC LIMIT $1",
+        f"{TEST}::test_in_order_and_removed_when_confirmed",
+    ),
+    mutant(
+        "confirmed-not-remembered",
+        "how far each partition is confirmed is written with the removal",
+        RELAY,
+        "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset",
+        "WHERE false ON CONFLICT DO NOTHING",
+        f"{TEST}::test_in_order_and_removed_when_confirmed",
+    ),
+    mutant(
+        "many-leaders",
+        "one leader per service",
+        RELAY,
+        """("SELECT pg_try_advisory_lock($1)", _LOCK):
+                await asyncio.sleep(RETRY_S)""",
+        """("SELECT $1 > 0", _LOCK):
+                await asyncio.sleep(RETRY_S)""",
+        f"{TEST}::test_one_leader_and_its_lock_goes_with_its_connection",
+    ),
+    mutant(
+        "producer-not-idempotent",
+        "the producer is idempotent",
+        KAFKA,
+        "        enable_idempotence=True,",
+        "        enable_idempotence=False,",
+        f"{TEST}::test_the_producer_is_idempotent_and_waits_for_all",
+    ),
+    mutant(
+        "not-time-boxed",
+        "sending is bounded in time",
+        RELAY,
+        "    async with asyncio.timeout(SEND_TIMEOUT_S):",
+        "    async with asyncio.timeout(None):",
+        "servicekit/test_relay.py::test_a_send_that_is_never_confirmed_ends",
+    ),
+    mutant(
+        "set-back-unnoticed",
+        "a service that has said more than it knows stays still",
+        "servicekit/service.py",
+        "for check in (self._schema, self._topics, self._not_set_back):",
+        "for check in (self._schema, self._topics):",
+        "delivery/test_spine.py::test_a_database_set_back_stops_and_says_so",
+    ),
+)
