@@ -141,7 +141,7 @@ class System:
         self, events: Sequence[Mapping[str, Any]], *, tenant: str = "2025-68", system: str = "test"
     ) -> httpx2.Response:
         """Posts a batch, whatever the answer."""
-        key = await self._key(tenant, system)
+        key = await self.key(tenant, system)
         return await self.client.post(
             f"{self.running('gateway')[0].url}/v1/events",
             content=json.dumps(events),
@@ -149,7 +149,8 @@ class System:
             timeout=30,
         )
 
-    async def _key(self, tenant: str, system: str) -> str:
+    async def key(self, tenant: str, system: str) -> str:
+        """The key of a tenant's system, enrolled at first sight."""
         if (name := f"{tenant}/{system}") not in self.keys:
             connection = await database.connect(self.databases["gateway"].app)
             try:

@@ -8,24 +8,35 @@ import pytest
 from ocop import oracle
 from servicekit import database
 from servicekit.kafka import start_producer
+from tests.acts import recognised, revoked
 from tests.delivery.system import System, system
 from tests.delivery.test_spine import families
 from tests.engines import Databases
-from tests.submissions import product
+from tests.submissions import owner, product
 
 
 @pytest.fixture
 async def quiet(kafka_topics: str, databases: Databases, tmp_path: Path) -> AsyncIterator[System]:
-    """A system in which ten families were applied and one product waits; nothing runs any more."""
-    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry", "national"]) as under_test:
-        for service in under_test.databases:
+    """Ten families were applied, one recognition revoked, one product came late, one waits, one owner was rejected.
+
+    Nothing runs any more.
+    """
+    services = ["gateway", "registry", "evaluation", "notifications", "national"]
+    async with system(kafka_topics, databases, tmp_path, services) as under_test:
+        for service in services:
             await under_test.start(service)
-        await under_test.submit([*families(10), product("SP-X", of="CT-X", id_="waits")])
+        await under_test.submit([*families(10), product("SP-X", of="CT-X", id_="waits"), owner("CT-1", id_="again")])
+        await under_test.submit(
+            [recognised("1", id_="r1"), revoked("1", id_="rr1"), product("SP-L", "CT-L", id_="late")]
+        )
+        await under_test.submit([owner("CT-L", id_="ol")])
         await under_test.settled()
         for process in under_test.processes:
             process.kill()
         yield under_test
 
+
+WAITS = ("/provinces/2025-68/test", "waits")
 
 # What is done to a database as its owner, and the beginning of what the oracle must say.
 BREAKS: list[tuple[str, str, str]] = [
@@ -38,6 +49,14 @@ BREAKS: list[tuple[str, str, str]] = [
     ("registry", "UPDATE inbox SET state = 'waiting' WHERE event_id = 'o3'", "O1 registry"),
     ("registry", "DELETE FROM held WHERE event_id = 'waits'", "O1 registry"),
     ("gateway", "DELETE FROM submission WHERE event_id = 'o3'", "O1 registry"),
+    (
+        "registry",
+        "UPDATE held SET reason = 'behind' WHERE event_id = 'waits'",
+        f"O1 registry: {WAITS} stands behind nothing",
+    ),
+    ("registry", "UPDATE inbox SET event_ids = '{}' WHERE event_id = 'o3'", "O1 registry: event"),
+    ("registry", "UPDATE inbox SET event_ids[2] = gen_random_uuid() WHERE event_id = 'o3'", "O1 registry: ('/prov"),
+    ("registry", "UPDATE subject SET last_sequence = last_sequence + 1 WHERE last_sequence = 2", "O2 registry: owner"),
     ("registry", "DELETE FROM event WHERE sequence = 1 AND subject = (SELECT min(id::text)::uuid FROM owner)", "O2"),
     ("registry", "UPDATE event SET payload = '{}' WHERE sequence = 1", "O2"),
     ("registry", 'UPDATE event SET headers = headers || \'{"ce_time":"x"}\' WHERE sequence = 2', "O2"),
@@ -45,11 +64,29 @@ BREAKS: list[tuple[str, str, str]] = [
     ("national", "UPDATE stream SET applied = 1 WHERE topic = 'ocop.registry.owner'", "O3 national"),
     ("national", "DELETE FROM stream WHERE topic = 'ocop.registry.product'", "O3 national"),
     ("national", "DELETE FROM owner_event WHERE sequence = 2", "O3 national"),
+    (
+        "notifications",
+        "UPDATE stream SET applied = 1 WHERE applied = 2",
+        "O3 notifications: ocop.evaluation.recognition",
+    ),
+    ("notifications", "DELETE FROM delivery WHERE rule = 'rejected'", "O3 notifications"),
+    (
+        "notifications",
+        "UPDATE delivery SET id = gen_random_uuid() WHERE rule = 'revoked'",
+        "O3 notifications: nothing asks",
+    ),
+    ("notifications", "UPDATE delivery SET cancelled = false WHERE cancelled", "O3 notifications"),
     ("registry", 'UPDATE owner SET data = data || \'{"ref":"CT-0"}\'', "O4 registry: owner"),
     ("registry", "DELETE FROM product", "O4 registry: product"),
     ("national", "UPDATE product_period SET name = 'x' WHERE name LIKE '%SP-3'", "O4 national.product_period"),
     ("national", "DELETE FROM owner_period WHERE business_name LIKE '%CT-3'", "O4 national.owner_period"),
     ("national", "INSERT INTO owner SELECT gen_random_uuid(), namespace, ref, NULL, NULL, event FROM owner", "O4"),
+    ("evaluation", "DELETE FROM known_product WHERE tenant > ''", "O4 evaluation: product"),
+    ("gateway", "UPDATE submission SET tenant = '2025-80' WHERE event_id = 'o3'", "O7 gateway.submission: o3"),
+    ("gateway", "UPDATE outcome SET tenant = '2025-80' WHERE event_id = 'o3'", "O7 gateway.outcome: o3"),
+    ("registry", """UPDATE event SET headers = headers || '{"ce_tenant":"2025-80"}'""", "O7 registry: event"),
+    ("registry", "UPDATE product SET tenant = '2025-80'", "O7 registry: product"),
+    ("notifications", "UPDATE delivery SET tenant = '2025-80' WHERE rule = 'rejected'", "O7 notifications: 2025-68"),
 ]
 
 
@@ -57,10 +94,10 @@ async def test_each_planted_break_is_found(quiet: System, databases: Databases) 
     saved = {service: await databases.save(made) for service, made in quiet.databases.items()}
     missed = []
     for service, statement, finding in BREAKS:
-        owner = await database.connect(quiet.databases[service].superuser)
-        await owner.execute("SET session_replication_role = replica")
-        status = await owner.execute(statement)
-        await owner.close()
+        connection = await database.connect(quiet.databases[service].superuser)
+        await connection.execute("SET session_replication_role = replica")
+        status = await connection.execute(statement)
+        await connection.close()
         assert not status.endswith(" 0"), f"not planted: {statement}"
         findings = await oracle.examine(quiet.bootstrap, quiet.urls)
         if not any(each.startswith(finding) for each in findings):
@@ -75,14 +112,31 @@ async def test_a_stranger_on_a_topic_is_found(quiet: System, kafka_topics: str) 
     headers = [("ce_source", b"/services/registry"), ("ce_id", b"00000000-0000-0000-0000-000000000001")]
     await producer.send_and_wait("ocop.registry.owner", b"{}", headers=headers)
     await producer.send_and_wait("ocop.submission.registry", b"{}")
+    said = [record async for record in oracle.records(kafka_topics, "ocop.registry.owner")]
+    repeated = said[0]
+    await producer.send_and_wait(repeated.topic, repeated.value, key=b"another", headers=list(repeated.headers))
     await producer.stop()
     findings = await oracle.examine(quiet.bootstrap, quiet.urls)
     assert any("is not in the log" in each for each in findings)
     assert any("is no submission" in each for each in findings)
+    assert any("is not under its subject's key" in each for each in findings)
 
 
 async def test_what_was_refused_is_found_where_it_should_not_be(quiet: System) -> None:
-    findings = await oracle.examine(quiet.bootstrap, quiet.urls, {("/provinces/2025-68/test", "o3")})
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls, {("/provinces/2025-68/test", "o3"), WAITS})
     assert any(each.startswith("O5 gateway.submission") for each in findings)
     assert any(each.startswith("O5 registry.inbox") for each in findings)
     assert any(each.startswith("O5 ocop.submission.registry") for each in findings)
+    assert any(each.startswith("O5 registry.held") for each in findings)
+    assert any(each.startswith("O5 national.event") for each in findings)
+
+
+async def test_the_first_event_that_breaks_a_rule_comes_first_with_its_whole_way(quiet: System) -> None:
+    await quiet.execute("registry", "UPDATE inbox SET state = 'rejected' WHERE event_id IN ('ol', 'o3', 'p5')")
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    assert findings[0].startswith(
+        "O1 registry: ('/provinces/2025-68/test', 'o3') is rejected, the gateway says applied"
+    )
+    assert "vn.ocop.province.owner.registered.v1 o3 of /provinces/2025-68/test" in findings[0]
+    assert "kafka         ocop.registry.owner/" in findings[0]
+    assert not any("\n" in finding for finding in findings[1:])

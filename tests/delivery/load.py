@@ -1,0 +1,114 @@
+"""Sends the stream over all gateways, as provinces' systems would: what is not answered is sent again."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+
+import httpx2
+
+from tests.delivery.ledger import UNKNOWN, Answer, Ledger
+from tests.delivery.stream import BATCH, LANES, Lane, Request
+
+PATIENCE_S = 180  # how long a request is sent again; longer than any outage that is made
+AGAIN_S = 0.5
+ANSWER_S = 15
+
+
+class Load:
+    """Runs until told to stop, then sends what is owed. `rate` is in events a second for all lanes together.
+
+    With a rate the loop is open: what an outage has kept back comes after it, in a burst. Without, each lane sends
+    as fast as it is answered.
+    """
+
+    def __init__(
+        self, seed: int, gateways: Sequence[str], keys: Mapping[str, str], ledger: Ledger, rate: float | None = None
+    ) -> None:
+        self._seed, self._gateways, self._keys, self._ledger, self._rate = seed, gateways, keys, ledger, rate
+        self._random = random.Random(f"{seed}/gateways")  # noqa: S311  # repeatable, not secret
+        self._started = 0.0
+        self.sent = 0  # events, each counted once however often it was sent
+        self.answers: Counter[str] = Counter()
+        self.lanes = [Lane(seed, tenant, system) for tenant, system in LANES]
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        """All lanes at once. Raises AssertionError when a request is not answered for long."""
+        self._started = time.monotonic()
+        async with httpx2.AsyncClient(timeout=ANSWER_S) as client, asyncio.TaskGroup() as group:
+            for lane in self.lanes:
+                group.create_task(self._lane(client, lane, until))
+
+    def hurry(self) -> None:
+        """From now on as fast as it is answered."""
+        self._rate = None
+
+    async def _lane(self, client: httpx2.AsyncClient, lane: Lane, until: Callable[[], bool]) -> None:
+        while not until():
+            if self._rate is not None and self.sent > self._rate * (time.monotonic() - self._started):
+                await asyncio.sleep(0.05)
+                continue
+            await self._together(client, lane.step())
+        await self._together(client, lane.last())
+
+    async def _together(self, client: httpx2.AsyncClient, requests: Sequence[Request]) -> None:
+        first = self._random.randrange(len(self._gateways))
+        self.sent += sum(len(request.items) for request in requests)
+        await asyncio.gather(*(self._send(client, request, first + n) for n, request in enumerate(requests)))
+
+    async def _send(self, client: httpx2.AsyncClient, request: Request, gateway: int) -> None:
+        """Sends until it is answered, in turn over all gateways."""
+        deadline = time.monotonic() + PATIENCE_S
+        sendings = [item.sending for item in request.items]
+        first = None
+        for attempt in count():
+            numbers = self._ledger.before(sendings, first, attempt)
+            first = numbers[0] if first is None else first
+            answers = await self._once(client, request, self._gateways[(gateway + attempt) % len(self._gateways)])
+            self._ledger.after(numbers, answers)
+            self.answers.update(answer.said for answer in answers)
+            if not any(answer.said in ("unavailable", "unknown") for answer in answers):
+                return
+            assert time.monotonic() < deadline, f"no answer for {PATIENCE_S} s: {answers[0]}"
+            await asyncio.sleep(AGAIN_S)
+
+    async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str) -> list[Answer]:
+        key = self._keys[request.source] if request.own_key else "ocop_nobody"
+        try:
+            response = await client.post(
+                f"{gateway}/v1/events",
+                content=request.content,
+                headers={"Content-Type": request.kind, "Authorization": f"Bearer {key}"},
+            )
+        except httpx2.TransportError:
+            return [UNKNOWN] * len(request.items)
+        return _read(response, request)
+
+
+def _read(response: httpx2.Response, request: Request) -> list[Answer]:
+    """What the response says of each event."""
+    items = len(request.items)
+    if response.status_code in (429, 503):
+        return [Answer("unavailable", str(response.status_code))] * items
+    if response.status_code >= 500:
+        return [Answer("unknown", str(response.status_code))] * items
+    body = response.json()
+    if "results" in body:
+        assert request.kind == BATCH and len(body["results"]) == items, "an answer for each event"
+        return [_answer(result) for result in body["results"]]
+    if "status" in body and "submission_id" in body:
+        return [_answer(body)]
+    return [Answer("refused", body["code"])] * items
+
+
+def _answer(result: Mapping[str, object]) -> Answer:
+    errors = result["errors"]
+    assert isinstance(errors, list)
+    submission_id = result["submission_id"]
+    return Answer(
+        str(result["status"]),
+        str(errors[0]["code"]) if errors else None,
+        str(submission_id) if submission_id else None,
+    )

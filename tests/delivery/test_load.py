@@ -1,0 +1,130 @@
+"""The load's ledger and verdict: a run with nothing broken is clean, and each planted break is named."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.delivery import ledger, verdict
+from tests.delivery.ledger import UNKNOWN, Answer, Entry, Ledger, Sending
+from tests.delivery.load import Load
+from tests.delivery.stream import LANES, Lane
+from tests.delivery.system import System, system
+from tests.engines import Databases
+from tests.submissions import owner
+
+SEED, EVENTS = 11, 1500
+SENDING = Sending("/provinces/2025-68/test", "e1", "2025-68", "t", "2025-68/CT-1", "00", "good", ("applied",))
+
+
+def test_the_ledger_outlives_its_sender(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    first = Ledger(path)
+    numbers = first.before([SENDING, replace(SENDING, id="e2")])
+    first.after(numbers[:1], [Answer("accepted", None, "s1")])
+    with path.open("ab") as file:
+        file.write(b'{"send": 2, "request": 2, "att')  # the sender dies in the middle of a line
+    assert ledger.read(path) == [
+        Entry(0, 0, SENDING, Answer("accepted", None, "s1")),
+        Entry(0, 0, replace(SENDING, id="e2"), UNKNOWN),
+    ]
+    again = Ledger(path)
+    assert again.before([replace(SENDING, id="e2")], request=0, attempt=1) == [2]
+    assert ledger.read(path)[2] == Entry(0, 1, replace(SENDING, id="e2"), UNKNOWN)
+    for each in (first, again):
+        each.close()
+
+
+def test_the_same_seed_sends_the_same() -> None:
+    def sent(seed: int) -> list[bytes]:
+        lane = Lane(seed, "2025-68", "ocop")
+        return [request.content for _ in range(60) for request in lane.step()] + [r.content for r in lane.last()]
+
+    assert sent(1) == sent(1) != sent(2)
+
+
+async def test_a_load_is_told_and_found_as_it_was_meant(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    services = ["gateway", "registry", "evaluation", "marketplace", "notifications", "national"]
+    async with system(kafka_topics, databases, tmp_path, services) as under_test:
+        for service in ("gateway", *services):
+            await under_test.start(service, ready=False)
+        for process in under_test.processes:
+            await process.ready()
+        keys = {f"/provinces/{tenant}/{name}": await under_test.key(tenant, name) for tenant, name in LANES}
+        gateways = [gateway.url for gateway in under_test.running("gateway")]
+        book = Ledger(tmp_path / "ledger")
+        load = Load(SEED, gateways, keys, book)
+        await load.run(lambda: load.sent >= EVENTS)
+        book.close()
+        entries = ledger.read(tmp_path / "ledger")
+        assert {"accepted", "duplicate", "conflict", "refused"} <= set(load.answers)
+        under_test.refused = verdict.refused(entries)
+        await under_test.settled()
+        found = await verdict.compare(kafka_topics, under_test.urls["gateway"], entries)
+        found += await verdict.reachable(gateways[0], keys, entries, SEED)
+        assert [str(each) for each in found] == []
+        assert await _broken(under_test, entries) == []
+
+
+# How an entry of this answer is spoilt (answer, sending), and what the verdict must say.
+BREAKS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("accepted", {"said": "refused"}, {}, "O5 .* was meant as .* and was refused"),
+    ("accepted", {"said": "unknown", "code": "500"}, {}, "O6 .* was answered 500, which is no answer"),
+    ("accepted", {"said": "duplicate"}, {}, "O6 .* and those sent with it are there in part"),
+    ("duplicate", {"submission_id": "another"}, {}, "O1 .* was answered as another, the gateway has"),
+    ("accepted", {}, {"ends": ("refused",)}, "O5 .* was to be refused and was answered accepted"),
+    ("accepted", {}, {"ends": ("failed",)}, "O1 .* meant as .*, to be .*failed"),
+    ("accepted", {}, {"sha256": "00"}, "O1 .* is in the gateway in bytes that were not accepted"),
+    ("accepted", {}, {"id": "another"}, "O1 .* is in the gateway and was never sent"),
+    ("accepted", {}, {"id": "another"}, "O1 .*another.* was accepted and is not in the gateway"),
+    ("conflict", {"said": "duplicate"}, {}, "O1 .* has other content and was answered duplicate"),
+    ("duplicate", {"said": "accepted"}, {}, "O1 .* was accepted 2 times"),
+    ("refused", {"said": "accepted"}, {}, "O1 .* was accepted and is not in the gateway"),
+]
+# What is done to the gateway's table, at last.
+SPOILT = [
+    ("payload = payload || ' '", "O2 .* goes on as other than it came"),
+    ("payload = payload || ' '", "O2 .* is on no topic as it was accepted"),
+    ("body = body || ' '", "O1 .* is in the gateway in bytes that were not accepted"),
+]
+
+
+async def _broken(under_test: System, entries: Sequence[Entry]) -> list[str]:
+    """The breaks that were not found."""
+
+    async def says(finding: str, changed: Sequence[Entry]) -> bool:
+        found = await verdict.compare(under_test.bootstrap, under_test.urls["gateway"], changed)
+        return any(re.match(finding, str(each)) for each in found)
+
+    missed = []
+    together = Counter(entry.request for entry in entries)
+    for said, answer, sending, finding in BREAKS:
+        # In a batch, so that it can be there in part.
+        place = next(n for n, e in enumerate(entries) if e.answer.said == said and together[e.request] > 5)
+        entry = entries[place]
+        spoilt = replace(entry, answer=replace(entry.answer, **answer), sending=replace(entry.sending, **sending))
+        if not await says(finding, [*entries[:place], spoilt, *entries[place + 1 :]]):
+            missed.append(finding)
+    for change, finding in SPOILT:
+        await under_test.execute("gateway", f"UPDATE submission SET {change}")  # noqa: S608  # from above
+        if not await says(finding, entries):
+            missed.append(finding)
+    return missed
+
+
+async def test_what_another_key_reaches_is_found(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
+    async with system(kafka_topics, databases, tmp_path, ["gateway"]) as under_test:
+        gateway = await under_test.start("gateway")
+        (answer,) = await under_test.submit([owner(id_="e1")])
+        keys = {f"/provinces/{tenant}/test": await under_test.key(tenant, "test") for tenant in ("2025-68", "2025-80")}
+        entries = [Entry(0, 0, SENDING, Answer("accepted", None, answer["submission_id"]))]
+        assert await verdict.reachable(gateway.url, keys, entries, SEED) == []
+        # The second tenant gets a key of the first's.
+        swapped = keys | {"/provinces/2025-80/test": keys["/provinces/2025-68/test"]}
+        found = [str(each) for each in await verdict.reachable(gateway.url, swapped, entries, SEED)]
+        event = "('/provinces/2025-68/test', 'e1')"
+        assert found == [f"O7 {event} is answered 200 to 2025-80", f"O7 {event} is listed to 2025-80"]
