@@ -54,6 +54,27 @@ _ALL: Final = (
         "Split it into several requests of at most {max} events.",
     ),
     Reason(
+        "too-many-values",
+        "Yêu cầu có quá nhiều giá trị (hơn {max}).",
+        "The request holds too many values (more than {max}).",
+        "Chỉ gửi những trường có trong mô tả; chia thành nhiều lần gửi nhỏ hơn.",
+        "Send only the fields of the description; split it into several smaller requests.",
+    ),
+    Reason(
+        "rate-limited",
+        "Gửi quá nhanh hoặc quá nhiều yêu cầu cùng lúc; chưa nhận dữ liệu nào của yêu cầu này.",
+        "Too much is sent at a time; nothing of this request was taken.",
+        "Gửi lại nguyên yêu cầu sau thời gian ghi ở Retry-After, rồi gửi chậm hơn, nhiều sự kiện trong một lần.",
+        "Send the same request again after the time in Retry-After, then slower, many events in one request.",
+    ),
+    Reason(
+        "too-slow",
+        "Nội dung của yêu cầu không đến đủ trong {seconds} giây.",
+        "The body of the request did not arrive within {seconds} seconds.",
+        "Gửi lại; nếu đường truyền chậm thì chia thành nhiều lần gửi nhỏ hơn.",
+        "Send it again; on a slow line, split it into several smaller requests.",
+    ),
+    Reason(
         "busy",
         "Hệ thống đang quá tải, chưa nhận dữ liệu nào của yêu cầu này.",
         "The system is overloaded; nothing of this request was taken.",
@@ -461,6 +482,13 @@ _ALL: Final = (
         "The system failed while handling the event; its operators have been told.",
         "Không cần gửi lại; lỗi thuộc về hệ thống.",
         "No need to send again; the fault is the system's.",
+    ),
+    Reason(
+        "passed-over",
+        "Đơn vị vận hành đã bỏ qua bản ghi này vì hệ thống không xử lý được.",
+        "The operators have passed over this record, which the system could not handle.",
+        "Gửi lại nội dung với mã sự kiện mới; nếu vẫn không được, báo đơn vị vận hành.",
+        "Send the content again under a new event id; if that fails too, tell the operators.",
     ),
 )
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
-from ocop import dlq, mail, oracle, stack, tenant, trace
+from ocop import consumer, dlq, mail, oracle, restore, stack, tenant, trace
+from ocop.console import console, notes
 from ocop.demo import Demo
 from ocop.errors import OcopError
 from ocop.home import Home
@@ -23,9 +23,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # they hold passwords
 )
-# Where nobody watches, tables are as wide as they need to be.
-console = Console(width=None if sys.stdout.isatty() else 130)
-notes = Console(stderr=True, highlight=False)
 
 
 def pairs(texts: list[str], example: str) -> dict[str, str]:
@@ -42,6 +39,10 @@ def pairs(texts: list[str], example: str) -> dict[str, str]:
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(dlq.app, name="dlq")
 app.command()(dlq.waiting)
+app.command()(dlq.operations)
+app.add_typer(consumer.app, name="consumer")
+app.command()(restore.adopt)
+app.command()(restore.republish)
 app.add_typer(mail.app, name="notifications")
 app.command()(mail.mails)
 
@@ -65,9 +66,12 @@ def up(
 
 
 @app.command()
-def down() -> None:
-    """Stop everything; what is stored stays."""
-    stopped = stack.down(Home.here())
+def down(
+    services: Annotated[list[str] | None, typer.Argument(help="Only these; `ocop up` starts them again.")] = None,
+) -> None:
+    """Stop everything, or all replicas of some services; what is stored stays."""
+    home = Home.here()
+    stopped = stack.stop(home, services) if services else stack.down(home)
     notes.print("Stopped." if stopped else "Nothing was running.")
 
 

@@ -1,46 +1,58 @@
-"""`ocop dlq …` and `ocop waiting`: what a service has put aside, and why."""
+"""`ocop dlq …` and `ocop waiting`: what a service has put aside, why, and what is done with it."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ocop import databases
+from ocop.console import console
 from ocop.errors import OcopError
-from servicekit import trouble
+from ocop.handlers import handlers
+from ocop.operator import Actor, Reason, ago, moment, named
+from servicekit import audit, trouble
+from servicekit import retry as retries
+from servicekit import skip as skips
+from servicekit.skip import SkipError
+from servicekit.trouble import Which
 
 app = typer.Typer(help="Dead letters: what a service could not handle.", no_args_is_help=True)
-console = Console()
 
 T = TypeVar("T")
 Service = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
+Row = Annotated[int, typer.Argument(help="Its number, as `ocop dlq list` shows it.")]
+
+STUCK_S = 60  # marked rows that nobody tries for so long: the service is down
 
 
 @app.command("list")
 def list_(service: Service) -> None:
-    """Group failed rows by type and kind of error."""
-    table = Table("type", "error", "rows", "behind", "tenants", "first", "last", "e.g.", box=None, pad_edge=False)
+    """Group failed rows by type, kind of error and field."""
+    table = Table(
+        "type", "error", "field", "rows", "behind", "tenants", "first", "last", "e.g.", box=None, pad_edge=False
+    )
     for row in _do(service, trouble.failures):
         table.add_row(
             row["type"],
             row["class"],
+            row["field"],
             str(row["rows"]),
             str(row["behind"]),
             " ".join(row["tenants"]),
-            _ago(row["first"]),
-            _ago(row["last"]),
+            ago(row["first"]),
+            ago(row["last"]),
             str(row["example"]),
         )
     console.print(table if table.row_count else "Nothing has failed.")
 
 
 @app.command()
-def show(service: Service, row: int) -> None:
+def show(service: Service, row: Row) -> None:
     """Show one held row: its bytes, where they came from, why it is held."""
     found = _do(service, lambda connection: trouble.show(connection, row))
     if found is None:
@@ -57,37 +69,121 @@ def show(service: Service, row: int) -> None:
 def retry(
     service: Service,
     row: Annotated[int | None, typer.Option(help="This row only.")] = None,
-    error: Annotated[str | None, typer.Option(help="All rows with this kind of error.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Rows of this type of event.")] = None,
+    error: Annotated[str | None, typer.Option(help="Rows with this kind of error.")] = None,
+    field: Annotated[str | None, typer.Option(help="Rows with the error in this field.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="First seen from this time on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="First seen before this time.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many would pass, and why others not.")] = (
+        False
+    ),
+    rate: Annotated[int, typer.Option(min=1, help="Rows a second, at most.")] = 100,
+    again: Annotated[bool, typer.Option("--again", help="Rows too that were tried three times already.")] = False,
+    actor: Actor = "",
 ) -> None:
-    """Mark failed rows to be tried again by the running service, each at its place in the queue."""
-    if row is None and error is None:
-        raise OcopError("Say which: --row NUMBER or --error CLASS, as `ocop dlq list` shows them.")
-    marked = _do(service, lambda connection: trouble.retry(connection, held_id=row, class_=error))
+    """Let the running service try failed rows again, each in its place; called again, it goes on where it was."""
+    which = Which(row, type_, error, field, moment(since), moment(until))
+    if which == Which():
+        raise OcopError("Say which: --row, --type, --error, --field, --from or --to, as `ocop dlq list` shows them.")
+    if dry_run:
+        _tell(_do(service, lambda c: retries.would_pass(c, handlers(databases.service(service)), which)))
+        return
+    asyncio.run(_retry(service, which, rate, again=again, actor=named(actor)))
+
+
+async def _retry(service: str, which: Which, rate: int, *, again: bool, actor: str) -> None:
+    """Marks a second's worth of rows at a time, and waits while the service has not tried those before."""
+    marked, last, since_progress = 0, 0, time.monotonic()
+    async with databases.opened(databases.service(service)) as connection:
+        while True:
+            left = await retries.under_way(connection)
+            if left >= rate:
+                if time.monotonic() - since_progress > STUCK_S:
+                    raise OcopError(f"{marked} rows are marked, but nobody tries them: is {service} up?")
+                await asyncio.sleep(0.25)
+                continue
+            async with connection.transaction():
+                rows = await retries.retry(connection, which, limit=rate, after=last, again=again)
+                if rows:
+                    await audit.record(connection, actor, "retry", {"rows": len(rows), "which": _named(which)})
+            marked, since_progress = marked + len(rows), time.monotonic()
+            if len(rows) < rate:
+                break
+            last = rows[-1]
+            await asyncio.sleep(1)
+        spent = 0 if again else await retries.exhausted(connection, which)
     console.print(f"{marked} rows will be tried again.")
+    if spent:
+        console.print(f"{spent} were tried {retries.MOST_RETRIES} times and are left: --again insists.")
+
+
+def _named(which: Which) -> dict[str, str]:
+    names = ("row", "type", "error", "field", "from", "to")
+    return {name: str(value) for name, value in zip(names, which.arguments, strict=True) if value is not None}
+
+
+def _tell(trials: list[retries.Trial]) -> None:
+    reasons = Counter(trial.why for trial in trials)
+    console.print(f"{reasons.pop('', 0)} of {len(trials)} would pass now.")
+    for why, count in reasons.most_common():
+        example = next(trial.row for trial in trials if trial.why == why)
+        console.print(f"{count} would not, row {example} for one: {why}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def skip(service: Service, row: Row, reason: Reason, actor: Actor = "") -> None:
+    """Pass over a failed row for good: what it was of goes on without it, marked incomplete."""
+    _skip(service, row, reason, actor, nameless=False)
+
+
+@app.command()
+def drop(service: Service, row: Row, reason: Reason, actor: Actor = "") -> None:
+    """End a row that names nothing, so that nobody can read it; its bytes stay on record."""
+    _skip(service, row, reason, actor, nameless=True)
+
+
+def _skip(service: str, row: int, reason: str, actor: str, *, nameless: bool) -> None:
+    if not reason.strip():
+        raise OcopError("Say why: --reason TEXT.")
+    of = handlers(databases.service(service))
+
+    async def work(connection: asyncpg.Connection) -> None:
+        await skips.skip(connection, of, row, actor=named(actor), reason=reason.strip(), nameless=nameless)
+
+    try:
+        _do(service, work)
+    except SkipError as error:
+        raise OcopError(str(error)) from error
+    console.print(f"Row {row} was passed over.")
 
 
 def waiting(service: Service) -> None:
-    """Show what waits for something not yet registered: since when, and whose."""
-    table = Table("waits for", "queue", "rows", "behind", "tenant", "since", "e.g.", box=None, pad_edge=False)
+    """Show what waits for something not yet registered: since when, and for whom."""
+    table = Table("waits for", "queue", "rows", "behind", "tenants", "since", "e.g.", box=None, pad_edge=False)
     for row in _do(service, trouble.waiting):
         table.add_row(
-            str(row["waits_for"]),
+            row["what"],
             row["queue"],
             str(row["rows"]),
             str(row["behind"]),
-            row["tenant"],
-            _ago(row["since"]),
+            " ".join(row["tenants"]),
+            ago(row["since"]),
             str(row["example"]),
         )
     console.print(table if table.row_count else "Nothing waits.")
 
 
-def _ago(moment: datetime) -> str:
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
+def operations(service: Service, most: Annotated[int, typer.Option(help="How many, latest first.")] = 50) -> None:
+    """Show what was done to a service by hand: when, by whom, what."""
+
+    async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+        return await connection.fetch("SELECT * FROM operation ORDER BY id DESC LIMIT $1", most)
+
+    table = Table("when", "who", "what", "details", box=None, pad_edge=False)
+    for row in _do(service, work):
+        details = " ".join(f"{name}={value}" for name, value in row["details"].items())
+        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", row["actor"], row["what"], details)
+    console.print(table if table.row_count else "Nothing was done by hand.")
 
 
 def _do(service: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

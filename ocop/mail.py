@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 from notifications import store
-from rich.console import Console
 from rich.table import Table
 
 from contracts.names import namespaces_of
 from ocop import databases, mailbox
+from ocop.console import console
 from ocop.errors import OcopError
 from ocop.home import Home
 
 app = typer.Typer(help="Whom to tell by mail.", no_args_is_help=True)
-console = Console()
 
 _ADDRESS = re.compile(r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9.-]{1,255}")
 

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -245,6 +245,21 @@ def down(home: Home) -> bool:
             patience = DOWN_SECONDS
         stop_members(home, patience)
         return found
+
+
+def stop(home: Home, names: Sequence[str]) -> bool:
+    """Stop all replicas of these services; ``up`` starts them again. Returns whether any ran. Raises OcopError."""
+    memory = home.recall()
+    unknown = set(names) - {instance.service.name for instance in instances(memory)}
+    if unknown:
+        raise OcopError(f"There is no service {', '.join(sorted(unknown))}.")
+    supervisor = _supervisor(home, memory)
+    if not home.record.exists() or not supervisor.answers():
+        return False
+    wanted = {instance.name for instance in instances(memory) if instance.service.name in names}
+    running = [each.name for each in supervisor.processes() if each.name in wanted and each.is_running]
+    supervisor.stop(running)
+    return bool(running)
 
 
 async def status(home: Home) -> list[Status]:

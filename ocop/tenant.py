@@ -7,14 +7,13 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 from gateway import tenants
-from rich.console import Console
 from rich.table import Table
 
 from ocop import databases
+from ocop.console import console
 from ocop.errors import OcopError
 
 app = typer.Typer(help="Who may submit: keys of provinces' systems.", no_args_is_help=True)
-console = Console()
 
 T = TypeVar("T")
 Tenant = Annotated[str, typer.Argument(help="Province of the catalogue of 2025, for instance 2025-80.")]

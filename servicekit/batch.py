@@ -275,6 +275,13 @@ class Batch:
         if row.key is not None:
             self.held.promoted.add(row.key)
 
+    def pass_over(self, row: HeldRow) -> None:
+        """Takes a failed submission out for good, at an operator's word."""
+        self._remove(row)
+        inbox = self.inbox.get((row.source or "", row.event_id or ""))
+        if inbox is not None:
+            self._say(row.message, inbox, "rejected", "passed-over", "", {})
+
     def withdraw(self, message: Message, own: InboxRow, target: Event) -> None:
         """Takes a held submission back at its sender's word. What was decided already stays."""
         held_row = self.targets.get(target) or self._added(target)

@@ -64,6 +64,7 @@ class Deciders:
         self.service = service
         self.topics: tuple[str, ...] = (submission_topic(service),)
         self._deciders = {decider.aggregate: decider for decider in deciders}
+        self.queues = (*self._deciders, WITHDRAWALS)
         self._order = {aggregate: place for place, aggregate in enumerate(self._deciders)}
 
     # ---------------------------------------------------------------- what the runner calls
@@ -78,7 +79,7 @@ class Deciders:
 
     async def ready(self, connection: Connection, limit: int) -> list[Key]:
         """Subjects whose head may be tried now, locked; those that others hold are skipped."""
-        keys = await held.ready_heads(connection, [*self._deciders, WITHDRAWALS], limit)
+        keys = await held.ready_heads(connection, self.queues, limit)
         rows = await connection.fetch(
             """SELECT aggregate, id FROM subject
                WHERE (aggregate, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
@@ -101,6 +102,19 @@ class Deciders:
             await batch.read_inbox([_event(row)])
             batch.fail_row(row, error)
         await batch.write()
+
+    async def skip(self, connection: Connection, row: HeldRow) -> bool:
+        """Ends a failed submission: its sender is told that it was passed over, and what stands behind it goes on."""
+        batch = Batch(self.service, connection)
+        if row.key is not None:
+            await batch.lock([row.key])
+            head = (await held.heads(connection, [row.key])).get(row.key)
+            if head is None or head.id != row.id:
+                return False
+        await batch.read_inbox([_event(row)])
+        batch.pass_over(row)
+        await batch.write()
+        return True
 
     async def sweep(self, connection: Connection) -> int:
         """Marks rows whose reference became known unnoticed; returns how many."""

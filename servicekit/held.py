@@ -89,6 +89,12 @@ async def rows(connection: Connection, keys: Iterable[Key], limit: int) -> dict[
     return result
 
 
+async def one(connection: Connection, held_id: int) -> HeldRow | None:
+    """The row with this id, or None."""
+    row = await connection.fetchrow("SELECT * FROM held WHERE id = $1", held_id)
+    return _held_row(row) if row is not None else None
+
+
 async def of_events(connection: Connection, events: Iterable[tuple[str, str]]) -> dict[tuple[str, str], HeldRow]:
     """The row of each (source, event id) that is held."""
     wanted = sorted(set(events))

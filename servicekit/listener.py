@@ -19,7 +19,7 @@ class Listener:
     """Reads topics; `take` gets the records of a poll that decode and whose type is known."""
 
     def __init__(self, topics: Sequence[str], take: Take) -> None:
-        self.topics = tuple(topics)
+        self.topics = self.queues = tuple(topics)
         self._take = take
 
     async def handle(self, connection: Connection, messages: Sequence[Message], depth: int = 0) -> None:  # noqa: ARG002  # nothing queues here
@@ -63,6 +63,11 @@ class Listener:
         for row in (await held.rows(connection, [key], 1)).get(key, []):
             row.ready, row.error = False, error
             await held.write(connection, Changes(changed=[row]))
+
+    async def skip(self, connection: Connection, row: HeldRow) -> bool:
+        """Removes it: nothing stands behind it."""
+        await held.write(connection, Changes(gone=[row.id]))
+        return True
 
     async def sweep(self, connection: Connection) -> int:  # noqa: ARG002  # nothing waits here
         """Nothing waits."""

@@ -81,7 +81,7 @@ class Projectors:
 
     def __init__(self, projections: Sequence[Projection]) -> None:
         self._projections = {projection.topic: projection for projection in projections}
-        self.topics = tuple(self._projections)
+        self.topics = self.queues = tuple(self._projections)
 
     # ---------------------------------------------------------------- what the runner calls
 
@@ -117,6 +117,20 @@ class Projectors:
             *key,
             error,
         )
+
+    async def skip(self, connection: Connection, row: HeldRow) -> bool:
+        """Goes on behind an event that failed, as if its number had been applied."""
+        changes = Changes(gone=[row.id])
+        if row.key is not None:
+            stream = (await self._lock(connection, [row.key]))[row.key]
+            if row.n is None or row.n > stream.applied + 1:
+                return False
+            stream.applied = max(stream.applied, row.n)
+            changes.promoted.add(row.key)
+            await self._write(connection, {row.key: stream}, {}, changes)
+        else:
+            await held.write(connection, changes)
+        return True
 
     async def sweep(self, connection: Connection) -> int:  # noqa: ARG002  # nothing here waits for a reference
         """Nothing of a numbered topic waits for a reference."""

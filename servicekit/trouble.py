@@ -1,25 +1,54 @@
-"""What an operator sees of held rows, and the one thing that may be done with a failed one: try it again."""
+"""What an operator sees of held rows: what failed, by groups; one row whole; what is waited for."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 import asyncpg
 
+from contracts.submission import SUBMISSIONS
 from servicekit import message
 from servicekit.database import Connection
+from servicekit.message import Message
+
+_TYPE: Final = "(SELECT pair ->> 1 FROM jsonb_array_elements(h.headers) pair WHERE pair ->> 0 = 'ce_type' LIMIT 1)"
+_TENANT: Final = "(SELECT pair ->> 1 FROM jsonb_array_elements(h.headers) pair WHERE pair ->> 0 = 'ce_tenant' LIMIT 1)"
+
+# Failed rows that a `Which` names, as rows `h`; its arguments come first.
+MATCH: Final = f"""h.reason = 'failed' AND ($1::bigint IS NULL OR h.id = $1)
+    AND ($2::text IS NULL OR {_TYPE} = $2) AND ($3::text IS NULL OR h.error ->> 'class' = $3)
+    AND ($4::text IS NULL OR h.error ->> 'field' = $4)
+    AND ($5::timestamptz IS NULL OR h.since >= $5) AND ($6::timestamptz IS NULL OR h.since < $6)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Failed rows: one, a group, those first seen in a time, or what fits all that is given. Nothing given: all."""
+
+    row: int | None = None
+    type: str | None = None
+    class_: str | None = None
+    field: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """For `MATCH`."""
+        return (self.row, self.type, self.class_, self.field, self.since, self.until)
 
 
 async def failures(connection: Connection) -> list[asyncpg.Record]:
-    """Dead letters by type and kind of error, most first: how many, whose, since when, how many stand behind them."""
+    """Dead letters by type, class and field, most first: how many, whose, since when, how many stand behind them."""
     return await connection.fetch(
-        """SELECT coalesce(h.header ->> 'ce_type', '?') AS type, h.error ->> 'class' AS class, count(*) AS rows,
-                  array_agg(DISTINCT coalesce(h.header ->> 'ce_tenant', '?')) AS tenants, min(h.since) AS first,
+        f"""SELECT coalesce({_TYPE}, '?') AS type, h.error ->> 'class' AS class,
+                  coalesce(h.error ->> 'field', '') AS field, count(*) AS rows,
+                  array_agg(DISTINCT coalesce({_TENANT}, '?')) AS tenants, min(h.since) AS first,
                   max(h.since) AS last, min(h.id) AS example,
                   coalesce(sum((SELECT count(*) FROM held b WHERE b.queue = h.queue AND b.subject = h.subject
                                 AND coalesce(b.n, b.id) > coalesce(h.n, h.id))), 0)::bigint AS behind
-           FROM (SELECT *, (SELECT jsonb_object_agg(pair ->> 0, pair -> 1) FROM jsonb_array_elements(headers) pair)
-                   AS header FROM held WHERE reason = 'failed') h
-           GROUP BY 1, 2 ORDER BY rows DESC, 1, 2"""
+           FROM held h WHERE h.reason = 'failed' GROUP BY 1, 2, 3 ORDER BY rows DESC, 1, 2, 3"""  # noqa: S608  # constants
     )
 
 
@@ -38,6 +67,7 @@ async def show(connection: Connection, held_id: int) -> dict[str, Any] | None:
         "reason": row["reason"],
         "waits_for": row["waits_for"],
         "ready": row["ready"],
+        "retried": row["retried"],
         "since": row["since"],
         "error": row["error"],
         "decodes_now": found.error is None,
@@ -46,33 +76,24 @@ async def show(connection: Connection, held_id: int) -> dict[str, Any] | None:
     }
 
 
-async def retry(connection: Connection, *, held_id: int | None = None, class_: str | None = None) -> int:
-    """Marks failed rows to be tried again, one or all of a kind of error; returns how many.
-
-    They are tried by a running service, in their place in the queue. Rows that name no subject have no place and
-    are left: the gateway's repeat brings what they were.
-    """
-    status = await connection.execute(
-        """UPDATE held SET ready = true
-           WHERE reason = 'failed' AND subject IS NOT NULL AND ($1::bigint IS NULL OR id = $1)
-             AND ($2::text IS NULL OR error ->> 'class' = $2)""",
-        held_id,
-        class_,
-    )
-    return int(status.split()[-1])
-
-
 async def waiting(connection: Connection) -> Sequence[Mapping[str, Any]]:
     """What is waited for, longest first: the reference, how many wait, whose, since when, what stands behind."""
     rows = await connection.fetch(
-        """SELECT h.waits_for, h.queue, count(*) AS rows, min(h.since) AS since, min(h.id) AS example,
+        f"""SELECT h.waits_for, h.queue, count(*) AS rows, min(h.since) AS since, min(h.id) AS example,
+                  array_agg(DISTINCT coalesce({_TENANT}, '?')) AS tenants,
                   coalesce(sum((SELECT count(*) FROM held b WHERE b.queue = h.queue AND b.subject = h.subject
                                 AND b.id > h.id)), 0)::bigint AS behind
-           FROM held h WHERE h.reason = 'waiting' GROUP BY 1, 2 ORDER BY since"""
+           FROM held h WHERE h.reason = 'waiting' GROUP BY 1, 2 ORDER BY since"""  # noqa: S608  # constants
     )
-    shown = []
-    for row in rows:
-        example = await show(connection, row["example"])
-        headers = example["headers"] if example else {}
-        shown.append({**row, "tenant": headers.get("ce_tenant", "?"), "type": headers.get("ce_type", "?")})
-    return shown
+    examples = await connection.fetch(
+        "SELECT * FROM held WHERE id = ANY($1::bigint[])", [row["example"] for row in rows]
+    )
+    named = {row["id"]: _reference(message.from_row(row)) for row in examples}
+    return [{**row, "what": named.get(row["example"]) or str(row["waits_for"])} for row in rows]
+
+
+def _reference(held: Message) -> str | None:
+    """What a submission refers to, as the province writes it: `owner 2025-68/CT-1`."""
+    kind = SUBMISSIONS.get(held.named("type") or "")
+    named = kind.reference(held.data) if kind and held.data else None
+    return f"{named[0]} {named[1]}" if named else None

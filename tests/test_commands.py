@@ -9,6 +9,7 @@ from registry.__main__ import DECIDERS
 
 from servicekit import database
 from servicekit.decider import Deciders
+from servicekit.message import Message
 from tests.engines import Database, Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated
 
@@ -41,7 +42,7 @@ async def test_dead_letters_and_what_waits(databases: Databases) -> None:
     pool = await database.open_pool(made.app)
     bug = province.message(owner("CT-7", id_="bug"))
     async with pool.acquire() as connection, connection.transaction():
-        await registry.fail(connection, bug, {"class": "KeyError", "text": "a bug", "attempts": 5})
+        await registry.fail(connection, bug, {"class": "KeyError", "field": "/data/owner", "text": "a bug"})
         await registry.handle(
             connection,
             [
@@ -54,24 +55,44 @@ async def test_dead_letters_and_what_waits(databases: Databases) -> None:
 
     listed = await said(made, "dlq", "list", "registry")
     assert "vn.ocop.province.owner.registered.v1" in listed
-    assert listed.splitlines()[1].split()[1:5] == ["KeyError", "1", "1", "2025-68"]
+    assert listed.splitlines()[1].split()[1:6] == ["KeyError", "/data/owner", "1", "1", "2025-68"]
     shown = await said(made, "dlq", "show", "registry", str(row))
     assert "ce_id: bug" in shown
     assert "a bug" in shown
     assert "Hợp tác xã thử nghiệm CT-7" in shown, "the bytes, as people read them"
     waiting = await said(made, "waiting", "registry")
-    assert waiting.splitlines()[1].split()[1:5] == ["product", "1", "1", "2025-68"]
+    assert waiting.splitlines()[1].split()[:6] == ["owner", "2025-68/CT-9", "product", "1", "1", "2025-68"]
 
     refused = await ocop(made, "dlq", "retry", "registry")
     assert refused.returncode == 1, "retrying everything must be said"
     assert "0 rows" in await said(made, "dlq", "retry", "registry", "--error", "ValueError")
-    assert "1 rows" in await said(made, "dlq", "retry", "registry", "--row", str(row))
+    assert "1 of 1 would pass now." in await said(made, "dlq", "retry", "registry", "--row", str(row), "--dry-run")
+    assert "1 rows" in await said(made, "dlq", "retry", "registry", "--row", str(row), "--actor", "Lan")
     assert (await ocop(made, "dlq", "show", "registry", "999999")).returncode == 1
     async with pool.acquire() as connection, connection.transaction():
         await registry.drain(connection, await registry.ready(connection, 500))
     assert await pool.fetchval("SELECT state FROM inbox WHERE event_id = 'behind'") == "applied"
     assert "Nothing has failed." in await said(made, "dlq", "list", "registry")
+    assert (await said(made, "operations", "registry")).splitlines()[1].split()[2:4] == ["Lan", "retry"]
     await pool.close()
+
+
+async def test_skipping_and_dropping_want_a_reason(databases: Databases) -> None:
+    made, province = await databases.make("registry"), Province()
+    registry = Deciders("registry", DECIDERS)
+    async with await database.open_pool(made.app) as pool, pool.acquire() as connection, connection.transaction():
+        await registry.fail(connection, province.message(owner("CT-7", id_="bug")), {"class": "KeyError"})
+        await registry.handle(connection, [Message("ocop.submission.registry", 0, 99, (), b"nobody can read this")])
+    bug, garbage = "1", "2"
+    assert (await ocop(made, "dlq", "skip", "registry", bug)).returncode != 0
+    assert (await ocop(made, "dlq", "skip", "registry", bug, "--reason", " ")).returncode == 1
+    assert "drop it" in (await ocop(made, "dlq", "skip", "registry", garbage, "--reason", "noise")).stderr
+    await said(made, "dlq", "drop", "registry", garbage, "--reason", "noise", "--actor", "Lan")
+    await said(made, "dlq", "skip", "registry", bug, "--reason", "bản ghi thử", "--actor", "Lan")
+    assert "Nothing has failed." in await said(made, "dlq", "list", "registry")
+    done = await said(made, "operations", "registry")
+    assert [line.split()[2:4] for line in done.splitlines()[1:]] == [["Lan", "skip"], ["Lan", "drop"]]
+    assert "bản ghi thử" in done
 
 
 async def test_tenants(databases: Databases) -> None:

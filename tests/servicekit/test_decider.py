@@ -9,11 +9,13 @@ import asyncpg
 import pytest
 from registry.__main__ import DECIDERS
 
-from servicekit import database, trouble
+from servicekit import database
 from servicekit.batch import Batch
 from servicekit.database import Pool
 from servicekit.decider import DRAIN_DEPTH, Deciders
 from servicekit.message import Message
+from servicekit.retry import retry
+from servicekit.trouble import Which
 from tests.engines import Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
 from tests.waiting import until, waits_for_lock
@@ -356,7 +358,7 @@ async def test_a_withdrawal_that_failed_is_tried_again(pool: Pool, province: Pro
         await registry.fail(connection, failed, {"class": "RuntimeError", "text": "a bug", "attempts": 5})
     assert (await said(pool))[-1] == ("w", "failed", "handler-error")
     async with pool.acquire() as connection:
-        assert await trouble.retry(connection, class_="RuntimeError") == 1
+        assert len(await retry(connection, Which(class_="RuntimeError"))) == 1
     await drain(pool, registry)
     assert (await said(pool))[-2:] == [("p", "withdrawn", None), ("w", "applied", None)]
     assert await pool.fetchval("SELECT count(*) FROM held") == 0

@@ -5,10 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from servicekit import database, trouble
+from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.listener import Listener
 from servicekit.message import Message
+from servicekit.retry import retry
+from servicekit.trouble import Which
 from tests.engines import Databases
 from tests.notifications.test_notifications import outcome
 
@@ -44,7 +46,7 @@ async def test_a_failed_record_is_tried_again_when_marked(pool: Pool) -> None:
     assert taken == [str(UUID(int=2))]
     assert await drain() == 0
     async with pool.acquire() as connection:
-        assert await trouble.retry(connection, class_="KeyError") == 1
+        assert len(await retry(connection, Which(class_="KeyError"))) == 1
     assert await drain() == 1
     assert taken == [str(UUID(int=2)), str(UUID(int=1))]
     assert await pool.fetchval("SELECT count(*) FROM held") == 0
@@ -57,7 +59,7 @@ async def test_one_that_fails_again_is_put_back(pool: Pool) -> None:
     listener = Listener([TOPIC], take)
     async with pool.acquire() as connection, connection.transaction():
         await listener.fail(connection, outcome("applied", UUID(int=1)), {"class": "KeyError", "text": "a bug"})
-        await trouble.retry(connection, class_="KeyError")
+        await retry(connection, Which(class_="KeyError"))
         (key,) = await listener.ready(connection, 500)
         await listener.fail_head(connection, key, {"class": "KeyError", "text": "again"})
         assert await listener.ready(connection, 500) == []

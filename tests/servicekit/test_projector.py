@@ -16,6 +16,7 @@ from servicekit import database
 from servicekit.database import Pool
 from servicekit.message import Kept, Message, decode
 from servicekit.projector import Event, Projection, Projectors, Table
+from servicekit.skip import SkipError, skip
 from tests.engines import Databases
 from tests.submissions import NOW, TENANT
 from tests.waiting import until, waits_for_lock
@@ -194,6 +195,26 @@ async def test_a_failed_event_is_tried_again_only_when_marked(pool: Pool, reader
     await pool.execute("UPDATE held SET ready = true WHERE n = 2")  # as `ocop dlq retry` does
     assert await drain(pool, reader) == 1
     assert await applied(pool) == [1, 2, 3]
+
+
+async def test_what_follows_a_skipped_event_is_applied(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1), message(2, payload=b"\xff"), message(3))
+    row = await pool.fetchval("SELECT id FROM held WHERE n = 2")
+    async with pool.acquire() as connection, connection.transaction():
+        await skip(connection, [reader], row, actor="Lan", reason="nobody can read it")
+    assert await drain(pool, reader) == 1
+    assert await applied(pool) == [1, 3]
+    assert await pool.fetchval("SELECT applied FROM stream") == 3
+    assert await pool.fetchval("SELECT n FROM skipped WHERE subject = $1", SUBJECT) == 2
+
+
+async def test_an_event_before_which_one_is_missing_is_not_skipped(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1), message(3, payload=b"\xff"))
+    row = await pool.fetchval("SELECT id FROM held WHERE n = 3")
+    with pytest.raises(SkipError):
+        async with pool.acquire() as connection, connection.transaction():
+            await skip(connection, [reader], row, actor="Lan", reason="in the way")
+    assert await pool.fetchval("SELECT applied FROM stream") == 1
 
 
 async def test_alone_nothing_held_is_taken_along_but_the_next_is_marked(pool: Pool, reader: Projectors) -> None:

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from servicekit import breaker, database, patience, position
 from servicekit.database import Connection, Pool
 from servicekit.health import Health
-from servicekit.held import Key
+from servicekit.held import HeldRow, Key
 from servicekit.message import Kept, Message
 from servicekit.runner import Runner
 from servicekit.settings import Settings
@@ -49,6 +49,7 @@ class Recorder:
     """A handler that writes down what it is given, and fails as told."""
 
     topics: tuple[str, ...] = (TOPIC,)
+    queues: tuple[str, ...] = (TOPIC,)
     handled: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
@@ -72,6 +73,9 @@ class Recorder:
 
     async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 500) -> None: ...
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None: ...
+    async def skip(self, connection: Connection, row: HeldRow) -> bool:
+        return True
+
     async def sweep(self, connection: Connection) -> int:
         return 0
 

@@ -8,13 +8,15 @@ from gateway.settings import Settings
 from servicekit.listener import Listener
 from servicekit.service import Service
 
+READS = (Listener(outcomes.TOPICS, outcomes.hear),)
+
 
 async def main() -> None:
     """Runs until told to stop."""
     settings = Settings()
     async with Service("gateway", settings) as service:
         await service.run(
-            reads=[Listener(outcomes.TOPICS, outcomes.hear)],
+            reads=READS,
             app=api.build(service.http_pool, settings, taken=service.relay.wake),
             workers=[Repeater(service.pool, settings.repeat_after_s).run],
         )

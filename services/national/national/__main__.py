@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from contracts.fields import local_date
 from national import api
 from national.projections import PROJECTIONS
+from national.settings import Settings
 from servicekit.projector import Projectors
 from servicekit.service import Service
-from servicekit.settings import Settings
+
+READS = (Projectors(PROJECTIONS),)
 
 
 def today() -> date:
@@ -18,8 +20,11 @@ def today() -> date:
 
 async def main() -> None:
     """Runs until told to stop."""
-    async with Service("national", Settings()) as service:
-        await service.run(reads=[Projectors(PROJECTIONS)], app=api.build(service.http_pool, today=today))
+    settings = Settings()
+    async with Service("national", settings) as service:
+        app = api.build(service.http_pool, today=today)
+        api.limit(app, settings)
+        await service.run(reads=READS, app=app)
 
 
 if __name__ == "__main__":

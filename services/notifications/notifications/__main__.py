@@ -6,9 +6,15 @@ from datetime import timedelta
 from notifications.intake import OUTCOMES, REVOCATIONS, hear
 from notifications.postman import Postman
 from notifications.settings import Settings
+from servicekit.handler import Handler
 from servicekit.listener import Listener
 from servicekit.projector import Projectors
 from servicekit.service import Service
+
+
+def reads(waiting_after: timedelta) -> tuple[Handler, ...]:
+    """Both kinds of news; what has waited so long is told of."""
+    return (Projectors([REVOCATIONS]), Listener(OUTCOMES, hear(waiting_after)))
 
 
 async def main() -> None:
@@ -16,7 +22,7 @@ async def main() -> None:
     settings = Settings()
     async with Service("notifications", settings) as service:
         await service.run(
-            reads=[Projectors([REVOCATIONS]), Listener(OUTCOMES, hear(timedelta(seconds=settings.waiting_after_s)))],
+            reads=reads(timedelta(seconds=settings.waiting_after_s)),
             workers=[Postman(service.pool, settings).run],
         )
 

@@ -13,11 +13,13 @@ DECIDERS = (
     Decider("product", ProductState, domain.decide_product, known="owner"),
 )
 
+READS = (Deciders("registry", DECIDERS),)
+
 
 async def main() -> None:
     """Runs until told to stop."""
     async with Service("registry", Settings()) as service:
-        await service.run(reads=[Deciders("registry", DECIDERS)])
+        await service.run(reads=READS)
 
 
 if __name__ == "__main__":

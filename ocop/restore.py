@@ -1,0 +1,80 @@
+"""`ocop adopt` and `ocop republish`: after a database was restored, after a topic was lost."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+from gateway import adoption
+
+from contracts.topics import TOPICS
+from ocop import databases
+from ocop.console import console, notes
+from ocop.consumer import bootstrap
+from ocop.errors import OcopError
+from ocop.operator import Actor, moment, named
+from servicekit import adopt as adopting
+from servicekit import audit
+from servicekit import republish as republishing
+from servicekit.adopt import Adopted, AdoptError
+
+
+def adopt(
+    service: Annotated[str, typer.Argument(help="The one whose database was set back; all its replicas are down.")],
+    actor: Actor = "",
+) -> None:
+    """Bring a database that was restored from a backup up to what the service has said since."""
+    of = databases.service(service)
+
+    async def run() -> Adopted:
+        take = adoption.take if of.wire == "gateway" else None
+        async with databases.opened(of) as connection, connection.transaction():
+            found = await adopting.adopt(connection, bootstrap(), of.wire, take)
+            counts = {"events": found.events, "outcomes": found.outcomes, "submissions": found.submissions}
+            await audit.record(connection, named(actor), "adopt", counts | {"finished": found.finished})
+            return found
+
+    try:
+        found = asyncio.run(run())
+    except (AdoptError, KafkaError) as error:
+        raise OcopError(str(error)) from error
+    console.print(
+        f"Adopted: {found.events} events, {found.outcomes} outcomes, {found.submissions} submissions; "
+        f"{found.finished} held rows were finished. Start {of.name} again."
+    )
+
+
+def republish(
+    service: Annotated[str, typer.Argument(help="The one that wrote the topic.")],
+    topic: Annotated[str | None, typer.Option(help="This topic only; all of the service's if left out.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Only what was recorded from this time on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Only what was recorded before this time.")] = None,
+    actor: Actor = "",
+) -> None:
+    """Say again what a service has said, from its log of record: for a topic that was lost."""
+    of = databases.service(service)
+    own = [each.name for each in TOPICS.values() if each.service == of.wire]
+    if topic is not None and topic not in own:
+        raise OcopError(f"{topic} is not written by {of.name}: {', '.join(own) or 'it writes none'}.")
+
+    async def run() -> dict[str, int]:
+        async with databases.opened(of) as connection:
+            what = {"topic": topic, "from": since, "to": until}
+            counts = await republishing.republish(
+                connection, bootstrap(), of.wire, topic, moment(since), moment(until), _progress
+            )
+            await audit.record(connection, named(actor), "republish", what | {"records": counts})
+            return counts
+
+    notes.print("Taking the relay's place; where one leads, that takes half a minute.", style="dim")
+    try:
+        counts = asyncio.run(run())
+    except (KafkaError, TimeoutError) as error:
+        raise OcopError(f"Kafka did not take it all: {error!r}. Call it again; repeats do no harm.") from error
+    for name, count in counts.items():
+        console.print(f"{name}: {count} records")
+
+
+def _progress(topic: str, count: int) -> None:
+    if count % 50_000 < republishing.BATCH:
+        notes.print(f"{topic}: {count}", style="dim")
