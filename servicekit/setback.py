@@ -55,7 +55,8 @@ async def said_beyond(
         first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         starts = {partition: max(confirmed.get(partition, 0), first[partition]) for partition in partitions}
         unread = {partition for partition in partitions if starts[partition] < ends[partition]}
-        consumer.assign(unread)
+        if unread:
+            consumer.assign(unread)
         for partition in unread:
             consumer.seek(partition, starts[partition])
         while unread:
