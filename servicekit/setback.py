@@ -40,7 +40,9 @@ async def said_beyond(
     A partition that is in `done` by then is read no further. Raises a KafkaError while the broker is away.
     """
     topics = [topic.name for topic in TOPICS.values() if topic.service == service]
-    rows = await connection.fetch("SELECT topic, partition, next_offset FROM relayed") if topics else []
+    if not topics:
+        return
+    rows = await connection.fetch("SELECT topic, partition, next_offset FROM relayed")
     confirmed = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
