@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from contracts.topics import TOPICS
 from servicekit import database, migrate
+from servicekit.connection import Connection
 from servicekit.database import Pool
 from servicekit.handler import Handler
 from servicekit.health import Health, health_routes
@@ -69,6 +70,7 @@ class Service:
         app.include_router(health_routes(self.health))
         config = uvicorn.Config(
             app,
+            http=Connection,
             host=self.settings.http_host,
             port=self.settings.http_port,
             log_config=None,

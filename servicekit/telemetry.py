@@ -38,6 +38,11 @@ class Metrics:
     relayed: Counter = field(
         default_factory=lambda: Counter("ocop_relayed", "outbox rows confirmed by Kafka", ["topic"])
     )
+    limited: Counter = field(
+        default_factory=lambda: Counter(
+            "ocop_limited", "requests refused because of a limit (429), by limit", ["limit"]
+        )
+    )
     outbox_rows: Gauge = field(default_factory=lambda: Gauge("ocop_outbox_rows", "rows waiting in the outbox"))
     outbox_age: Gauge = field(
         default_factory=lambda: Gauge("ocop_outbox_age_seconds", "seconds that the oldest outbox row has waited")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from gateway.settings import Settings as GatewaySettings
+from national.settings import Settings as NationalSettings
 from notifications.settings import Settings as NotificationsSettings
 
 from servicekit.settings import Settings
@@ -13,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("services/*/README.md")])
 
 
-@pytest.mark.parametrize("settings", [Settings, GatewaySettings, NotificationsSettings])
+@pytest.mark.parametrize("settings", [Settings, GatewaySettings, NationalSettings, NotificationsSettings])
 def test_every_setting_is_in_the_operators_page(settings: type[Settings]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     names = {f"OCOP_{name.upper()}" for name in settings.model_fields}

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 import pytest
-from gateway import api, outcomes, tenants
+from gateway import api, gate, outcomes, tenants
 from gateway.repeater import Repeater
 from gateway.settings import Settings
 
@@ -58,8 +58,8 @@ class Gateway:
 async def gateway(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     made = await databases.make("gateway")
     pool, http_pool = await database.open_pool(made.app), await database.open_pool(made.http)
-    monkeypatch.setattr(api, "KEY_CACHE_S", 0.05)
-    monkeypatch.setattr(api, "BOUND_CACHE_S", 0.0)
+    monkeypatch.setattr(gate, "KEY_CACHE_S", 0.05)
+    monkeypatch.setattr(gate, "BOUND_CACHE_S", 0.0)
     settings = Settings(kafka_bootstrap="-", database_url=made.app, database_http_url=made.http)
     woken: list[bool] = []
     app = api.build(http_pool, settings, taken=lambda: woken.append(True))

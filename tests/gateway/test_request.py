@@ -103,6 +103,19 @@ def test_too_many_events() -> None:
     assert (refused.value.status, refused.value.problem.code) == (413, "too-many-events")
 
 
+def test_no_more_is_read_than_may_be() -> None:
+    with pytest.raises(RequestRefused) as refused:
+        pieces(b"[" + b"{}," * (MAX_EVENTS + 1) + b"and more, that is not looked at", batch=True)
+    assert refused.value.problem.code == "too-many-events"
+
+
+@pytest.mark.parametrize("body", [b"[[" + b"[]," * 300_000, b'[{"a":' * 300_000, b"{" + b'"":{},' * 200_000])
+def test_a_body_of_brackets_is_not_read(body: bytes) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        pieces(body, batch=True)
+    assert (refused.value.status, refused.value.problem.code) == (413, "too-many-values")
+
+
 def test_gzip_is_unpacked_never_beyond_the_limit() -> None:
     assert inflate(gzip.compress(b"[]")) == b"[]"
     with pytest.raises(RequestRefused) as refused:

@@ -17,3 +17,18 @@ class Settings(settings.Settings):
     repeat_after_s: Annotated[
         int, Field(ge=1, description="a submission without a final outcome is sent again after so many seconds")
     ] = 600
+    key_events_s: Annotated[
+        int, Field(ge=1, description="events a second that a key may send, on the average of ten seconds")
+    ] = 1000
+    key_events_burst: Annotated[int, Field(ge=1, description="most events of a key in one second")] = 3000
+    key_requests_s: Annotated[
+        int, Field(ge=1, description="requests a second that a key may make, on the average of ten seconds")
+    ] = 200
+    key_requests_at_once: Annotated[int, Field(ge=1, description="most requests of a key under way at once")] = 16
+    address_unknown_keys_s: Annotated[
+        int, Field(ge=1, description="unknown keys a second that are looked up for one address, on the same average")
+    ] = 20
+    address_requests_s: Annotated[
+        int, Field(ge=1, description="requests a second of one address without a key, on the same average")
+    ] = 50
+    body_timeout_s: Annotated[int, Field(ge=1, description="seconds in which a request's body must have come")] = 30

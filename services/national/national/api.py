@@ -16,9 +16,11 @@ from national import details, events, figures, openapi, pages, products, query, 
 from national.answers import Busy, NotFound, csv_response
 from national.counting import Question, filters_of
 from national.query import QueryRefused
+from national.settings import Settings
 from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.http import RETRY_AFTER_S, PlainJSON, mount_docs, problem_response
+from servicekit.limits import AtOnce, Limited, Meter, PerAddress
 
 WAIT_STEP_S: Final = 0.1
 
@@ -132,6 +134,22 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
 
     pages.mount(app, snapshot, today=today)
     return app
+
+
+def limit(app: FastAPI, settings: Settings) -> None:
+    """From now on no address may ask for too much. Health, metrics and the pages' own files are always answered."""
+    app.add_middleware(
+        PerAddress,
+        meter=Meter("requests of an address", settings.address_requests_s),
+        at_once=AtOnce("requests of an address at once", settings.address_requests_at_once),
+        concerns=lambda path: not path.startswith(("/health/", "/metrics", "/static/", "/docs/static/")),
+        refused=_limited,
+    )
+
+
+def _limited(path: str, error: Limited) -> Response:
+    answer = pages.problem_page if pages.is_page(path) else problem_response
+    return answer(429, Problem("rate-limited", ""), headers={"Retry-After": str(error.retry_after_s)})
 
 
 def _found(answer: dict[str, Any] | None) -> Response:

@@ -63,6 +63,7 @@ def answers(description: str, schema: dict[str, Any] | None = None, *, csv: bool
         200: {"description": description, "content": content},
         404: _problem("There is no such thing"),
         422: _problem("A parameter is not understood"),
+        429: _problem("More than an address may ask at a time; ask again after Retry-After"),
         503: _problem("The database is away; ask again"),
     }
 
