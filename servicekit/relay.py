@@ -112,9 +112,7 @@ class Relay:
                 await asyncio.wait_for(producer.stop(), 5)
 
 
-async def _send_all(
-    producer: AIOKafkaProducer, rows: Sequence[Row]
-) -> list[RecordMetadata | BaseException]:
+async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[RecordMetadata | BaseException]:
     """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time."""
     async with asyncio.timeout(SEND_TIMEOUT_S):
         futures = [
