@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate lint verify lock clean
+.PHONY: help venv demo stop test test-pages mutants simulate lint verify lock clean kill kill-long
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
@@ -46,6 +46,15 @@ mutants: venv ## Break the delivery code on purpose, and see each break noticed
 
 simulate: venv ## Random histories of crashes, repeats and rebalances: HISTORIES=10000 SEED=1
 	$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000) --seed $(or $(SEED),1)
+
+SEED ?= 1
+KILLS ?= 20
+EVENTS ?= 10000
+kill: venv ## Kill processes at random under load: SEED= KILLS= EVENTS=
+	$(BIN)/python -m tests.delivery.kill --seed $(SEED) --kills $(KILLS) --events $(EVENTS)
+
+kill-long: venv ## 200 kills over 200,000 events, in eight parts; what is done for a commit is not run again
+	$(BIN)/python -m tests.delivery.kill --seed $(SEED) --parts 8 --kills 25 --events 25000
 
 lint: venv ## Style, types, and who may import whom
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from tests.delivery.stream import BATCH, LANES, Lane, Request
 
 PATIENCE_S = 180  # how long a request is sent again; longer than any outage that is made
 AGAIN_S = 0.5
+AGAIN = ("duplicate", "conflict")  # no events of their own
 ANSWER_S = 15
 
 
@@ -21,15 +22,17 @@ class Load:
     """Runs until told to stop, then sends what is owed. `rate` is in events a second for all lanes together.
 
     With a rate the loop is open: what an outage has kept back comes after it, in a burst. Without, each lane sends
-    as fast as it is answered.
+    as fast as it is answered. Which gateways there are may change while it runs.
     """
 
     def __init__(
         self, seed: int, gateways: Sequence[str], keys: Mapping[str, str], ledger: Ledger, rate: float | None = None
     ) -> None:
-        self._seed, self._gateways, self._keys, self._ledger, self._rate = seed, gateways, keys, ledger, rate
+        self.gateways = gateways
+        self._keys, self._ledger, self._rate = keys, ledger, rate
         self._random = random.Random(f"{seed}/gateways")  # noqa: S311  # repeatable, not secret
         self._started = 0.0
+        self._extra = 0.0
         self.sent = 0  # events, each counted once however often it was sent
         self.answers: Counter[str] = Counter()
         self.lanes = [Lane(seed, tenant, system) for tenant, system in LANES]
@@ -41,21 +44,25 @@ class Load:
             for lane in self.lanes:
                 group.create_task(self._lane(client, lane, until))
 
+    def burst(self, events: float) -> None:
+        """So many events at once, beside the rate."""
+        self._extra += events
+
     def hurry(self) -> None:
         """From now on as fast as it is answered."""
         self._rate = None
 
     async def _lane(self, client: httpx2.AsyncClient, lane: Lane, until: Callable[[], bool]) -> None:
         while not until():
-            if self._rate is not None and self.sent > self._rate * (time.monotonic() - self._started):
-                await asyncio.sleep(0.05)
+            if self._rate is not None and self.sent > self._rate * (time.monotonic() - self._started) + self._extra:
+                await asyncio.sleep(0.02)
                 continue
             await self._together(client, lane.step())
         await self._together(client, lane.last())
 
     async def _together(self, client: httpx2.AsyncClient, requests: Sequence[Request]) -> None:
-        first = self._random.randrange(len(self._gateways))
-        self.sent += sum(len(request.items) for request in requests)
+        first = self._random.randrange(len(self.gateways))
+        self.sent += sum(item.sending.intent not in AGAIN for request in requests for item in request.items)
         await asyncio.gather(*(self._send(client, request, first + n) for n, request in enumerate(requests)))
 
     async def _send(self, client: httpx2.AsyncClient, request: Request, gateway: int) -> None:
@@ -66,7 +73,7 @@ class Load:
         for attempt in count():
             numbers = self._ledger.before(sendings, first, attempt)
             first = numbers[0] if first is None else first
-            answers = await self._once(client, request, self._gateways[(gateway + attempt) % len(self._gateways)])
+            answers = await self._once(client, request, self.gateways[(gateway + attempt) % len(self.gateways)])
             self._ledger.after(numbers, answers)
             self.answers.update(answer.said for answer in answers)
             if not any(answer.said in ("unavailable", "unknown") for answer in answers):
@@ -82,6 +89,8 @@ class Load:
                 content=request.content,
                 headers={"Content-Type": request.kind, "Authorization": f"Bearer {key}"},
             )
+        except httpx2.ConnectError:
+            return [Answer("unavailable", "no connection")] * len(request.items)
         except httpx2.TransportError:
             return [UNKNOWN] * len(request.items)
         return _read(response, request)

@@ -140,6 +140,20 @@ def _wholes(ledger: Sequence[Entry], kept: Mapping[Named, Kept]) -> list[Finding
     return findings
 
 
+async def repeats(bootstrap: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Records that say what an earlier one of their topic has said, and all records; by kind of topic."""
+    again: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    for topic in TOPICS.values():
+        seen = set()
+        async for record in records(bootstrap, topic.name):
+            what = digest(*((record.said(name) or "").encode() for name in ("ce_source", "ce_id")))
+            every[topic.kind] += 1
+            again[topic.kind] += what in seen
+            seen.add(what)
+    return dict(again), dict(every)
+
+
 async def reachable(gateway: str, keys: Mapping[str, str], ledger: Sequence[Entry], seed: int) -> list[Finding]:
     """O7: what one tenant sent cannot be had with another's key, asked for one by one and in lists."""
     findings = []

@@ -1,0 +1,203 @@
+"""`make kill`: processes die at random under load, and in the end nothing is lost, doubled or out of order.
+
+Two replicas of every service on engines of their own, the load over both gateways. The next kill comes when the last
+has healed. `python -m tests.delivery.kill --help` tells what can be asked for; the exit status tells the verdict.
+"""
+
+# ruff: noqa: T201  # it is a command
+
+import argparse
+import asyncio
+import random
+import resource
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from gateway import tenants
+from notifications import store
+
+from ocop import oracle, stack
+from ocop.home import Home
+from servicekit import database
+from tests.delivery import ledger, mails, proof, verdict
+from tests.delivery.ledger import Ledger
+from tests.delivery.load import Load
+from tests.delivery.stream import LANES
+from tests.delivery.victims import VICTIMS, Stack, healed, in_turn, kill, up
+
+KILL_EVERY_S = 10.0  # by experience; the load is paced by it, so that it lasts as long as the kills
+QUIET_S = 180
+
+
+async def run(seed: int, kills: int, events: int, path: Path, victims: Sequence[str] = VICTIMS) -> dict[str, Any]:
+    """One part: its figures and its findings, the first of them with that event's whole way. The stack stays up."""
+    began = time.monotonic()
+    running = await up(Home(path))
+    keys = await _enrol(running)
+    book = Ledger(path / "ledger")
+    burst = events / max(1, kills) / 2  # half of all comes around the kills, half steadily between
+    load = Load(seed, running.addresses("gateway"), keys, book, burst / KILL_EVERY_S)
+    killing = asyncio.Event()
+    loading = asyncio.create_task(load.run(lambda: killing.is_set() and load.sent >= events))
+    try:
+        recovered = await _kill(running, seed, kills, victims, loading, load, burst)
+    finally:
+        load.hurry()
+        killing.set()
+    await loading
+    book.close()
+    entries = ledger.read(path / "ledger")
+    judged = time.monotonic()
+    findings = await _judge(running, keys, entries, seed, kills)
+    repeats, records = await verdict.repeats(running.bootstrap)
+    times = {victim: [round(t, 1) for t in sorted(found)] for victim, found in sorted(recovered.items())}
+    return {
+        "seed": seed,
+        "kills": {victim: len(found) for victim, found in times.items()},
+        "recovery_s": {victim: [found[0], round(median(found), 1), found[-1]] for victim, found in times.items()},
+        "events": load.sent,
+        "answers": dict(sorted(Counter(entry.answer.said for entry in entries).items())),
+        "intents": dict(sorted(Counter(entry.sending.intent for entry in entries if entry.attempt == 0).items())),
+        "records": records,
+        "repeats": repeats,
+        "findings": findings,
+        "seconds": round(time.monotonic() - began),
+        "judged_s": round(time.monotonic() - judged),
+        "judge_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+async def _enrol(running: Stack) -> dict[str, str]:
+    """A key for every lane; a province that is told by mail."""
+    keys = {}
+    connection = await database.connect(running.urls["gateway"])
+    for tenant, system in LANES:
+        keys[f"/provinces/{tenant}/{system}"] = await tenants.enrol(connection, tenant, system)
+    await connection.close()
+    connection = await database.connect(running.urls["notifications"])
+    for tenant, _ in LANES:
+        await store.set_contact(connection, tenant, f"ocop@{tenant}.example")
+    await connection.close()
+    return keys
+
+
+async def _kill(
+    running: Stack,
+    seed: int,
+    kills: int,
+    victims: Sequence[str],
+    loading: "asyncio.Task[None]",
+    load: Load,
+    burst: float,
+) -> dict[str, list[float]]:
+    """Kills in the middle of bursts and waits for healing; returns the seconds from kill to health, by victim."""
+    chance = random.Random(f"{seed}/kill")  # noqa: S311  # repeatable, not secret
+    recovered: dict[str, list[float]] = {}
+    for _, victim in zip(range(kills), in_turn(seed, victims), strict=False):
+        before, enough = running.pids(), load.sent + burst * chance.random()
+        load.burst(burst)
+        while load.sent < enough and not loading.done():
+            await asyncio.sleep(0.005)
+        if loading.done():
+            break  # its error is raised where it is awaited
+        at = time.monotonic()
+        name = await kill(running, victim, chance)
+        await healed(running, name, before)
+        seconds = time.monotonic() - at
+        recovered.setdefault(victim, []).append(seconds)
+        print(f"  {name if victim == name else f'{victim} ({name})'}: well after {seconds:.1f} s", flush=True)
+    return recovered
+
+
+async def _judge(
+    running: Stack, keys: Mapping[str, str], entries: Sequence[ledger.Entry], seed: int, kills: int
+) -> list[str]:
+    """What still moves, or what the oracle and the ledger find."""
+    unsettled = await oracle.wait_until_quiet(running.bootstrap, running.urls, QUIET_S)
+    unsettled += await mails.wait_until_sent(running.urls["notifications"], QUIET_S)
+    if unsettled:
+        return [f"not quiet after {QUIET_S} s: {line}" for line in unsettled]
+    findings = await oracle.find(running.bootstrap, running.urls, verdict.refused(entries))
+    findings += await verdict.compare(running.bootstrap, running.urls["gateway"], entries)
+    findings += await verdict.reachable(running.addresses("gateway")[0], keys, entries, seed)
+    findings += await mails.compare(running.home.mails, running.urls["notifications"], kills)
+    return await oracle.told(running.bootstrap, running.urls, findings)
+
+
+# -------------------------------------------------------------------- as a command
+
+
+def part(seed: int, kills: int, events: int, stamp: str) -> dict[str, Any]:
+    """One part, from its result if it was run for this commit; a stack with findings is kept."""
+    name = f"{seed}-{kills}-{events}"
+    if (result := proof.done("kill", stamp, name)) is not None:
+        print(f"seed {seed}: done before")
+        return result
+    print(f"seed {seed}: {kills} kills, {events} events or more", flush=True)
+    path = proof.directory("kill", stamp) / f"{name}.home"
+    stack.down(Home(path))
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        result = asyncio.run(run(seed, kills, events, path)) | {"commit": stamp}
+    finally:
+        stack.down(Home(path))
+    if not result["findings"]:
+        shutil.rmtree(path)
+        proof.keep("kill", stamp, name, result)  # what failed is run again
+    return result
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Prints the result of a part."""
+    print(f"seed {result['seed']}, commit {result['commit']}: {result['seconds']} s, judged in {result['judged_s']} s")
+    print(f"  events {result['events']}, of which sent as {_listed(result['intents'])}")
+    print(f"  answers {_listed(result['answers'])}")
+    print(f"  records {_listed(result['records'])}; repeats {_listed(result['repeats'])}")
+    for victim, (least, middle, most) in result["recovery_s"].items():
+        print(f"  {result['kills'][victim]:3} {victim:17} well after {least} / {middle} / {most} s")
+    for finding in result["findings"][:20]:
+        print(f"  {finding}")
+    said = f"{len(result['findings'])} findings" if result["findings"] else "nothing lost, doubled or out of order"
+    print(f"  oracle and ledger: {said}", flush=True)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.delivery.kill", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of the first part")
+    parser.add_argument("--kills", type=int, default=20, help="of each part")
+    parser.add_argument("--events", type=int, default=10_000, help="of each part, at least")
+    parser.add_argument("--parts", type=int, default=1, help="with seeds one after another")
+    parser.add_argument("--dirty", action="store_true", help="measure a tree that is in no commit")
+    asked = parser.parse_args()
+    try:
+        stamp = proof.commit(dirty=asked.dirty)
+    except proof.DirtyTreeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    results = []
+    for seed in range(asked.seed, asked.seed + asked.parts):
+        results.append(part(seed, asked.kills, asked.events, stamp))
+        show(results[-1])
+    kills: Counter[str] = Counter()
+    for result in results:
+        kills.update(result["kills"])
+    sums = {what: sum(result[what] for result in results) for what in ("events", "seconds")}
+    bad = [result["seed"] for result in results if result["findings"]]
+    print(f"{len(results)} parts on {stamp}: {kills.total()} kills ({_listed(dict(sorted(kills.items())))}),")
+    print(f"{sums['events']} events in {sums['seconds']} s; findings: {'with seeds ' + str(bad) if bad else 'none'}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

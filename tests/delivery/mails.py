@@ -1,0 +1,51 @@
+"""O7: every mail that was asked for is sent; one is sent again only after a crash, under the same Message-ID."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from uuid import UUID
+
+from ocop import mailbox
+from ocop.rules.evidence import Finding
+from servicekit import database
+from tests.delivery.victims import REPLICAS
+
+MESSAGE_ID = re.compile("<(.+)@ocop-interconnect>")
+UNSENT = """SELECT (SELECT count(*) FROM mail WHERE sent_at IS NULL)
+                 + (SELECT count(*) FROM delivery JOIN contact USING (tenant)
+                    WHERE delivery.mail IS NULL AND NOT cancelled AND due_at <= clock_timestamp())"""
+
+
+async def wait_until_sent(url: str, seconds: float) -> list[str]:
+    """Waits until no mail is due; returns what still is when the time is over."""
+    until = time.monotonic() + seconds
+    connection = await database.connect(url, name="mails")
+    try:
+        while unsent := await connection.fetchval(UNSENT):
+            if time.monotonic() > until:
+                return [f"notifications: {unsent} mails and deliveries are due"]
+            await asyncio.sleep(0.2)
+    finally:
+        await connection.close()
+    return []
+
+
+async def compare(directory: Path, url: str, crashes: int) -> list[Finding]:
+    """What the mail server has, against what notifications says that it sent."""
+    connection = await database.connect(url, name="mails")
+    try:
+        sent = {row["id"] for row in await connection.fetch("SELECT id FROM mail WHERE sent_at IS NOT NULL")}
+    finally:
+        await connection.close()
+    names = [MESSAGE_ID.fullmatch(str(mail["Message-ID"])) for mail in mailbox.read(directory)]
+    kept = Counter(UUID(name[1]) for name in names if name)
+    findings = [Finding("O7", f"mail {mail} is said to be sent and did not come") for mail in sent - kept.keys()]
+    findings += [Finding("O7", f"mail {mail} came and was not sent") for mail in kept.keys() - sent]
+    if len(names) != kept.total():
+        findings.append(Finding("O7", f"{len(names) - kept.total()} mails have another Message-ID"))
+    repeated = kept.total() - len(kept)
+    if repeated > crashes * REPLICAS:
+        findings.append(Finding("O7", f"{repeated} mails came again, after {crashes} crashes"))
+    return findings

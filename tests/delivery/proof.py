@@ -1,0 +1,53 @@
+"""Results of the long proofs, kept outside git under `.proof/`: by proof, commit and part.
+
+A part that is done for a commit is not run again; a tree with changes has no commit to be stamped with.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+PROOFS = REPOSITORY / ".proof"
+
+
+class DirtyTreeError(Exception):
+    """What would be measured is in no commit."""
+
+
+def commit(*, dirty: bool) -> str:
+    """The commit that is measured; with `dirty` a tree with changes passes, and its name says so."""
+    changed = _git("status", "--porcelain")
+    if changed and not dirty:
+        raise DirtyTreeError(f"Commit first, or say --dirty:\n{changed}")
+    return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def directory(proof: str, stamp: str) -> Path:
+    """Where the results of a proof are, for a commit."""
+    path = PROOFS / proof / stamp
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def done(proof: str, stamp: str, part: str) -> dict[str, Any] | None:
+    """The result of a part that was run for this commit."""
+    path = directory(proof, stamp) / f"{part}.json"
+    if not path.exists():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def keep(proof: str, stamp: str, part: str, result: dict[str, Any]) -> None:
+    """Writes the result of a part, whole or not at all."""
+    path = directory(proof, stamp) / f"{part}.json"
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    unfinished.replace(path)
