@@ -20,6 +20,7 @@ from ocop import oracle
 from ocop.home import free_port
 from ocop.supervision import tail
 from servicekit import database
+from tests.delivery import healing
 from tests.engines import Database, Databases
 
 READY_S = 30
@@ -36,7 +37,16 @@ class Process:
     service: str
     url: str
     log: Path
-    process: subprocess.Popen[bytes]
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def launch(self) -> None:
+        """Starts it, or again after its end: at the same address, with the same settings."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, cwd=REPOSITORY, stdout=output, stderr=output
+            )
 
     async def ready(self) -> None:
         """Waits until it says that it is ready."""
@@ -75,7 +85,7 @@ class Process:
         self.process.wait(10)
 
     def send(self, number: signal.Signals) -> None:
-        """Any other signal, SIGSTOP for instance."""
+        """Any other signal, SIGSTOP and SIGCONT for instance."""
         self.process.send_signal(number)
 
 
@@ -110,16 +120,26 @@ class System:
             **settings,
         }
         log = self.directory / f"{service}-{len(self.processes)}.log"
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", module or MODULES.get(service, service)]
-            process = subprocess.Popen(  # noqa: ASYNC220  # returns at once, and must be killed from anywhere
-                command, env=environment, cwd=REPOSITORY, stdout=output, stderr=output
-            )
-        started = Process(service, f"http://127.0.0.1:{port}", log, process)
+        command = (sys.executable, "-m", module or MODULES.get(service, service))
+        started = Process(service, f"http://127.0.0.1:{port}", log, command, environment)
+        started.launch()
         self.processes.append(started)
         if ready:
             await started.ready()
         return started
+
+    async def start_all(self, replicas: int = 1, **settings: str) -> None:
+        """Starts so many replicas of every service, and waits for all together."""
+        started = [
+            await self.start(service, ready=False, **settings) for service in self.databases for _ in range(replicas)
+        ]
+        for process in started:
+            await process.ready()
+
+    async def healed(self, seconds: float = READY_S) -> None:
+        """Waits until every process that runs is well, and what is on its way now has gone on (see `healing`)."""
+        health = [each.url for each in self.processes if each.process.poll() is None]
+        await healing.healed(self.bootstrap, self.urls, health, seconds)
 
     def running(self, service: str) -> list[Process]:
         """The replicas of a service that run."""

@@ -1,0 +1,83 @@
+"""What the proofs wait for and judge by can fail: healing, mails, the stamp of a commit."""
+
+import signal
+import subprocess
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from servicekit import database
+from tests.delivery import mails, proof
+from tests.delivery.healing import NotHealedError
+from tests.delivery.system import system
+from tests.delivery.test_spine import families
+from tests.engines import Databases
+
+
+async def test_a_system_is_well_when_all_is_ready_and_goes_on(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry"]) as under_test:
+        await under_test.start_all()
+        await under_test.healed()
+        (registry,) = under_test.running("registry")
+        registry.kill()
+        await under_test.submit(families(5))
+        with pytest.raises(NotHealedError, match=r"registry: \d+ partitions not read on"):
+            await under_test.healed(2)
+        registry.launch()
+        await under_test.healed()
+        registry.send(signal.SIGSTOP)
+        with pytest.raises(NotHealedError, match=f"{registry.url}: ReadTimeout"):
+            await under_test.healed(6)
+        registry.send(signal.SIGCONT)
+        await under_test.settled()
+
+
+async def test_what_a_mail_server_has_is_compared(databases: Databases, tmp_path: Path) -> None:
+    made = await databases.make("notifications")
+    sent, unsent = uuid4(), uuid4()
+    connection = await database.connect(made.app)
+    query = "INSERT INTO mail (id, tenant, rule, sent_at) VALUES ($1, '2025-68', 'rejected', now())"
+    await connection.executemany(query, [(sent,), (unsent,)])
+    await connection.close()
+
+    def comes(name: str, message_id: object) -> None:
+        (tmp_path / f"{name}.eml").write_text(f"Message-ID: <{message_id}@ocop-interconnect>\n\n")
+
+    async def found(crashes: int = 0) -> list[str]:
+        return [str(finding) for finding in await mails.compare(tmp_path, made.app, crashes)]
+
+    comes("1", sent)
+    assert await found() == [f"O7 mail {unsent} is said to be sent and did not come"]
+    comes("2", unsent)
+    assert await found() == []
+    comes("3", sent)
+    assert await found() == ["O7 1 mails came again, after 0 crashes"]
+    assert await found(crashes=1) == []
+    comes("4", stranger := uuid4())
+    assert await found(crashes=1) == [f"O7 mail {stranger} came and was not sent"]
+    (tmp_path / "5.eml").write_text("Message-ID: <x@y>\n\n")
+    assert "O7 1 mails have another Message-ID" in await found(crashes=1)
+
+
+def test_a_tree_with_changes_has_no_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(proof, "PROOFS", tmp_path / ".proof")
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *arguments], cwd=tmp_path, check=True)  # noqa: S607
+
+    git("init", "--quiet")
+    (tmp_path / ".gitignore").write_text(".proof\n")
+    git("add", ".gitignore")
+    git("commit", "--quiet", "--message", "x")
+    stamp = proof.commit(dirty=False)
+    proof.keep("kill", stamp, "1", {"findings": []})
+    assert proof.done("kill", stamp, "1") == {"findings": []}
+    assert proof.done("kill", stamp, "2") is None
+    (tmp_path / "new").touch()
+    with pytest.raises(proof.DirtyTreeError, match="new"):
+        proof.commit(dirty=False)
+    assert proof.commit(dirty=True) == f"{stamp}-dirty"
