@@ -96,7 +96,8 @@ _OUTCOMES = """SELECT * FROM inbox
 
 _SUBMISSIONS = """SELECT subject, headers, payload FROM submission
     WHERE ($1::timestamptz IS NULL OR received_at >= $1) AND ($2::timestamptz IS NULL OR received_at < $2)
-      AND service = $3 AND state NOT IN ('applied', 'rejected', 'withdrawn') ORDER BY received_at, id"""
+      AND service = $3 AND state NOT IN ('applied', 'rejected', 'withdrawn')
+      AND fed_at IS DISTINCT FROM 'infinity' ORDER BY received_at, id"""
 
 
 def _outcome(service: str, row: asyncpg.Record) -> Mapping[str, Any]:

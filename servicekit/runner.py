@@ -135,6 +135,7 @@ class Runner(ConsumerRebalanceListener):
             METRICS.stopped.labels(topic).set(topic in self._stopped)
         for partition in consumer.assignment():
             (consumer.pause if partition.topic in self._stopped else consumer.resume)(partition)
+        await self._commit_group_offsets()
         rest = [partition for partition in consumer.assignment() if partition not in self._stands]
         if rest:
             await self._settle(rest)
@@ -271,13 +272,19 @@ class Runner(ConsumerRebalanceListener):
         for partition in moved:
             METRICS.records.labels(partition.topic).inc(count / len(moved))
         self._committed()
-        if time.monotonic() >= self._group_commit_due and self._group_offsets:
-            self._group_commit_due = time.monotonic() + 1.0
-            try:
-                await self._subscription.consumer.commit(dict(self._group_offsets))
-            except (KafkaError, IllegalStateError) as error:  # only lag metrics read it
-                log.info("group offset not committed", error=repr(error))
-            self._group_offsets.clear()
+        if time.monotonic() >= self._group_commit_due:
+            await self._commit_group_offsets()
+
+    async def _commit_group_offsets(self) -> None:
+        """For whoever wants to know how far the group is; nothing of ours trusts them."""
+        if not self._group_offsets:
+            return
+        self._group_commit_due = time.monotonic() + 1.0
+        offsets, self._group_offsets = self._group_offsets, {}
+        try:
+            await self._subscription.consumer.commit(offsets)
+        except (KafkaError, IllegalStateError) as error:
+            log.info("group offset not committed", error=repr(error))
 
     async def _one_by_one(self, poll: Poll) -> None:
         """Each record in its own transaction, without rows that are held; five times alone and it is put aside."""

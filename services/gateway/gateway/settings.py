@@ -17,6 +17,13 @@ class Settings(settings.Settings):
     repeat_after_s: Annotated[
         int, Field(ge=1, description="a submission without a final outcome is sent again after so many seconds")
     ] = 600
+    backfill_s: Annotated[int, Field(ge=5, description="submissions a second that backfill adds at most")] = 1000
+    backfill_under_way: Annotated[
+        int, Field(ge=1, description="backfill submissions that may be without an outcome at a time")
+    ] = 2000
+    backfill_most_lag: Annotated[
+        int, Field(ge=1, description="unread records of the slowest reader beyond which backfill waits")
+    ] = 4000
     key_events_s: Annotated[
         int, Field(ge=1, description="events a second that a key may send, on the average of ten seconds")
     ] = 1000

@@ -23,6 +23,8 @@ BEST_OUTCOME = """SELECT o.state FROM outcome o
     ORDER BY o.state IN ('applied', 'rejected', 'withdrawn') DESC, o.submission_id = {row}.id DESC, o.number DESC
     LIMIT 1"""
 
+LANES_LOCK = 0x0C0B_0003  # shared by requests; whole by whoever moves a namespace to another lane
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -49,8 +51,12 @@ async def holder(connection: Connection, key: str) -> Holder | None:
 
 
 async def enter(connection: Connection, tenant: str) -> datetime:
-    """Shows the transaction one tenant's rows only; returns the database's clock."""
-    now = await connection.fetchval("SELECT clock_timestamp() FROM set_config('app.tenant', $1, true)", tenant)
+    """Shows the transaction one tenant's rows only, and no change of lanes; returns the database's clock."""
+    now = await connection.fetchval(
+        """SELECT clock_timestamp() FROM set_config('app.tenant', $1, true), pg_advisory_xact_lock_shared($2)""",
+        tenant,
+        LANES_LOCK,
+    )
     assert isinstance(now, datetime)
     return now
 
@@ -91,7 +97,8 @@ async def take(
     candidates: Mapping[UUID, Candidate],
     repeat_after_s: int,
 ) -> set[UUID]:
-    """Keeps those that are new, and puts them into the outbox in the order given; returns their ids.
+    """Keeps those that are new, and puts them into the outbox in the order given; returns their ids. What is in the
+    backfill lane waits for its feeder instead.
 
     Inserted sorted by (source, id), so that two requests with the same events cannot deadlock.
     """
@@ -101,17 +108,18 @@ async def take(
     ordered = sorted(rows, key=lambda row: row[1].event)
     inserted = await connection.fetch(
         f"""INSERT INTO submission AS s (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
-                                         digest, body, headers, payload, received_at, repeat_at, state)
+                                         digest, body, headers, payload, received_at, repeat_at, state, fed_at)
             SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service, n.digest,
                    n.body, n.headers::jsonb, n.payload, $2::timestamptz,
                    $2::timestamptz + make_interval(secs => $3::float8),
-                   coalesce(({BEST_OUTCOME.format(row="n")}), 'received')
+                   coalesce(({BEST_OUTCOME.format(row="n")}), 'received'),
+                   CASE WHEN n.namespace IN (SELECT in_backfill($16)) THEN timestamptz 'infinity' END
             FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[],
                         $11::text[], $12::text[], $13::bytea[], $14::text[], $15::bytea[])
               WITH ORDINALITY AS n(id, source, event_id, namespace, type, subject, subject_ref, service, digest,
                                    body, headers, payload, place)
             ORDER BY n.place
-            ON CONFLICT (source, event_id) DO NOTHING RETURNING id""",  # noqa: S608  # only this module's constant
+            ON CONFLICT (source, event_id) DO NOTHING RETURNING id, fed_at IS NULL AS live""",  # noqa: S608  # only this module's constant
         tenant,
         received_at,
         float(repeat_after_s),
@@ -127,17 +135,18 @@ async def take(
         [c.raw for _, c, _ in ordered],
         [outbox.headers_json(headers) for _, _, headers in ordered],
         [c.payload for _, c, _ in ordered],
+        sorted({c.ref.partition("/")[0] for _, c, _ in ordered}),
     )
-    new = {row["id"] for row in inserted}
+    live = {row["id"] for row in inserted if row["live"]}
     await outbox.put(
         connection,
         [
             Outgoing(submission_topic(c.service), str(c.subject), headers, c.payload)
             for submission_id, c, headers in rows
-            if submission_id in new
+            if submission_id in live
         ],
     )
-    return new
+    return {row["id"] for row in inserted}
 
 
 async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
@@ -194,6 +203,7 @@ async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> 
                             + make_interval(secs => least($1::float8 * 2 ^ least(repeated + 1, 20), 86400))
            WHERE id IN (SELECT id FROM submission
                         WHERE state IN ('received', 'waiting', 'failed') AND repeat_at <= clock_timestamp()
+                          AND fed_at IS DISTINCT FROM 'infinity'
                         ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING service, subject, headers, payload, received_at, id""",
         float(repeat_after_s),

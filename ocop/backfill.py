@@ -1,0 +1,91 @@
+"""`ocop backfill …`: namespaces that send years of records at once, in a lane of their own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import asyncpg
+import typer
+from gateway import backfill
+from pydantic import ValidationError
+from rich.table import Table
+
+from contracts.names import Ref
+from ocop import databases
+from ocop.console import console
+from ocop.errors import OcopError
+from ocop.operator import Actor, ago, named
+from servicekit import audit
+
+app = typer.Typer(help="Years of records at once, in a lane that lets all others pass.", no_args_is_help=True)
+
+T = TypeVar("T")
+Namespace = Annotated[str, typer.Argument(help="A tenant's namespace, for instance 2004-72.")]
+
+
+@app.command()
+def declare(namespace: Namespace, actor: Actor = "") -> None:
+    """Put a namespace into the backfill lane; it returns by itself when all of it has an outcome and it is quiet."""
+    try:
+        Ref(namespace=namespace, ref="any")
+    except ValidationError as error:
+        raise OcopError(f"There is no namespace {namespace}.") from error
+
+    async def work(connection: asyncpg.Connection) -> bool:
+        declared = await backfill.declare(connection, namespace, named(actor))
+        if declared:
+            await audit.record(connection, named(actor), "backfill", {"namespace": namespace})
+        return declared
+
+    if not _do(work):
+        raise OcopError(f"{namespace} is in the backfill lane already.")
+    console.print(f"{namespace} is in the backfill lane.")
+
+
+@app.command()
+def end(namespace: Namespace, actor: Actor = "") -> None:
+    """Let a namespace return to the live lane now; refused while something of it lacks an outcome."""
+
+    async def work(connection: asyncpg.Connection) -> bool:
+        ended = await backfill.end(connection, namespace=namespace)
+        if ended:
+            await audit.record(connection, named(actor), "backfill-end", {"namespace": namespace})
+        return bool(ended)
+
+    if not _do(work):
+        raise OcopError(f"{namespace} is not in the backfill lane, or something of it still lacks an outcome.")
+    console.print(f"{namespace} is in the live lane.")
+
+
+@app.command()
+def status() -> None:
+    """Show the namespaces in the lane: what waits to be fed, and what is under way."""
+
+    async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+        return await connection.fetch(
+            """SELECT b.*, count(s.id) FILTER (WHERE s.fed_at = 'infinity') AS waiting,
+                      count(s.id) FILTER (WHERE s.fed_at < 'infinity') AS under_way
+               FROM backfill b LEFT JOIN submission s
+                 ON s.namespace = b.namespace AND s.fed_at IS NOT NULL AND s.state = 'received'
+               GROUP BY b.namespace ORDER BY b.declared_at"""
+        )
+
+    table = Table("namespace", "declared", "by", "waiting", "under way", "latest", box=None, pad_edge=False)
+    for row in _do(work):
+        table.add_row(
+            row["namespace"],
+            ago(row["declared_at"]),
+            row["actor"],
+            str(row["waiting"]),
+            str(row["under_way"]),
+            ago(row["latest_at"]),
+        )
+    console.print(table if table.row_count else "Nothing is in the backfill lane.")
+
+
+def _do(work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with databases.opened(databases.service("gateway")) as connection, connection.transaction():
+            return await work(connection)
+
+    return asyncio.run(run())
