@@ -51,7 +51,7 @@ MUTANTS = (
         "duplicates-sent",
         "outbox rows for the new submissions only",
         STORE,
-        "            if submission_id in new\n",
+        "            if submission_id in live\n",
         "",
         f"{API}::test_two_requests_with_the_same_events_at_once",
     ),

@@ -132,7 +132,7 @@ async def test_skipping_tells_the_sender_and_lets_the_next_go_on(pool: Pool, pro
     await drain(pool)
     assert await states(pool) == {"bug": "rejected", "next": "applied"}
     said = await pool.fetch("SELECT convert_from(payload, 'UTF8') AS text FROM outbox ORDER BY id")
-    assert any('"passed-over"' in row["text"] for row in said)
+    assert any("passed-over" in row["text"] for row in said)
     (kept,) = await pool.fetch("SELECT * FROM skipped")
     assert (kept["event_id"], kept["actor"], kept["reason"]) == ("bug", "Lan", "a bug")
     assert await pool.fetchval("SELECT what FROM operation") == "skip"
