@@ -41,8 +41,9 @@ async def run(seed: int, kills: int, events: int, path: Path, victims: Sequence[
     running = await up(Home(path))
     keys = await _enrol(running)
     book = Ledger(path / "ledger")
-    burst = events / max(1, kills) / 2  # half of all comes around the kills, half steadily between
-    load = Load(seed, running.addresses("gateway"), keys, book, burst / KILL_EVERY_S)
+    each = events / max(1, kills)
+    burst = each * 0.8  # around the kill; the rest comes steadily between
+    load = Load(seed, running.addresses("gateway"), keys, book, (each - burst) / KILL_EVERY_S)
     killing = asyncio.Event()
     loading = asyncio.create_task(load.run(lambda: killing.is_set() and load.sent >= events))
     try:
@@ -118,16 +119,15 @@ async def _kill(
 async def _judge(
     running: Stack, keys: Mapping[str, str], entries: Sequence[ledger.Entry], seed: int, kills: int
 ) -> list[str]:
-    """What still moves, or what the oracle and the ledger find."""
+    """What the oracle and the ledger find, and what still moves."""
     unsettled = await oracle.wait_until_quiet(running.bootstrap, running.urls, QUIET_S)
     unsettled += await mails.wait_until_sent(running.urls["notifications"], QUIET_S)
-    if unsettled:
-        return [f"not quiet after {QUIET_S} s: {line}" for line in unsettled]
     findings = await oracle.find(running.bootstrap, running.urls, verdict.refused(entries))
     findings += await verdict.compare(running.bootstrap, running.urls["gateway"], entries)
     findings += await verdict.reachable(running.addresses("gateway")[0], keys, entries, seed)
     findings += await mails.compare(running.home.mails, running.urls["notifications"], kills)
-    return await oracle.told(running.bootstrap, running.urls, findings)
+    told = await oracle.told(running.bootstrap, running.urls, findings)
+    return [*told, *(f"not quiet after {QUIET_S} s: {line}" for line in unsettled)]
 
 
 # -------------------------------------------------------------------- as a command

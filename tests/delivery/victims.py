@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,13 @@ ENGINES = ("kafka", "postgres")
 LEADER, SUPERVISOR = "relay leader", "supervisor"
 VICTIMS = (*SERVICES, LEADER, *ENGINES, SUPERVISOR)
 HEALED_S = 120
+IN_THE_MIDDLE_S, SOON_S = 2, 0.03
+WORKING = """SELECT EXISTS (SELECT FROM pg_stat_activity
+                            WHERE backend_xid IS NOT NULL AND client_port = ANY($1::int[]))"""
+SENDING = "SELECT EXISTS (SELECT FROM outbox)"
+LEADING = """SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+             WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+               AND a.application_name = $1"""
 SETTINGS = {"OCOP_SESSION_TIMEOUT_MS": "6000"}
 
 
@@ -66,39 +74,53 @@ def in_turn(seed: int, victims: Sequence[str]) -> Iterator[str]:
 
 
 async def kill(running: Stack, victim: str, chance: random.Random) -> str:
-    """`kill -9` of a victim; returns the name of the process."""
+    """`kill -9` of a victim in the middle of its work; returns the name of the process."""
     if victim == SUPERVISOR:
         psutil.Process(int((running.home.path / "supervisord.pid").read_text())).kill()
         return victim
     pids = running.pids()
-    if victim == LEADER:
-        name = await _leader(running, pids, chance.choice(SENDERS))
-    elif victim in ENGINES:
-        name = victim
-    else:
+    if victim in SERVICES:
         name = chance.choice([each for each in pids if each == victim or each.startswith(f"{victim}-")])
+        service = next(each.wire for each in services.SERVICES if each.name == victim)
+        await _in_the_middle(running, service, WORKING, _ports(pids[name]))
+    else:
+        service = chance.choice(SENDERS)
+        name = await _leader(running, pids, service) if victim == LEADER else victim
+        await _in_the_middle(running, service, SENDING)
+    await asyncio.sleep(chance.uniform(0, SOON_S))  # not always at the same step of it
     psutil.Process(pids[name]).kill()
     return name
 
 
+async def _in_the_middle(running: Stack, service: str, query: str, *arguments: object) -> None:
+    """Returns when a service's database says so, or after a while."""
+    connection = await database.connect(running.urls[service], name="victims")
+    try:
+        until = time.monotonic() + IN_THE_MIDDLE_S
+        while not await connection.fetchval(query, *arguments) and time.monotonic() < until:
+            await asyncio.sleep(0)
+    finally:
+        connection.terminate()
+
+
 async def _leader(running: Stack, pids: Mapping[str, int], service: str) -> str:
     """The process whose connection holds the lock of a service's relay."""
-    async with asyncio.timeout(30):
-        while True:
-            connection = await database.connect(running.urls[service], name="victims")
-            try:
-                port = await connection.fetchval(
-                    """SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-                       WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
-                         AND a.application_name = $1""",
-                    f"{service}-relay",
-                )
-            finally:
-                await connection.close()
-            for name, pid in pids.items():
-                if any(each.laddr.port == port for each in psutil.Process(pid).net_connections("tcp")):
-                    return name
-            await asyncio.sleep(0.1)
+    connection = await database.connect(running.urls[service], name="victims")
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                port = await connection.fetchval(LEADING, f"{service}-relay")
+                for name, pid in pids.items():
+                    if port in _ports(pid):
+                        return name
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+
+
+def _ports(pid: int) -> list[int]:
+    """From which ports a process has connections."""
+    return [each.laddr.port for each in psutil.Process(pid).net_connections("tcp") if each.raddr]
 
 
 async def healed(running: Stack, name: str, before: Mapping[str, int]) -> None:
