@@ -26,7 +26,7 @@ from ocop.quiet import wait_until_quiet
 from ocop.rules import tenants
 from ocop.rules.applied import Deliveries, applied
 from ocop.rules.decided import decided
-from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, records
+from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, records, skipped
 from ocop.rules.said import Log, Outcomes, Submissions
 from ocop.rules.states import Rebuild, folded, known_products
 from servicekit import database
@@ -46,7 +46,11 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
     async with AsyncExitStack() as stack:
         databases = await _open(stack, urls)
         findings = await _tables(databases)
-        outside, deliveries = tenants.Refused(refused), Deliveries()
+        notifications = databases.get("notifications")
+        outside, deliveries = (
+            tenants.Refused(refused),
+            Deliveries(await skipped(notifications) if notifications else ()),
+        )
         for topic in TOPICS:
             witnesses = await _witnesses(topic, databases)
             rebuilds = await _rebuilds(topic, databases)
@@ -113,7 +117,8 @@ async def _rebuilds(topic: str, databases: Databases) -> list[Rebuild]:
     if "national" not in databases:
         return []
     held = {row["subject"] for row in await databases["national"].fetch("SELECT DISTINCT subject FROM held")}
-    return [Rebuild(projection, held) for projection in PROJECTIONS if projection.topic == topic]
+    passed_over = await skipped(databases["national"])
+    return [Rebuild(projection, held, passed_over) for projection in PROJECTIONS if projection.topic == topic]
 
 
 # -------------------------------------------------------------------- in words

@@ -68,6 +68,12 @@ class Record:
         source, event_id = self.said("ce_source"), self.said("ce_id")
         return (source, event_id) if source and event_id else None
 
+    @property
+    def number(self) -> tuple[str, UUID, int] | None:
+        """On a numbered topic: the topic, the subject, and its number."""
+        subject, number = uuid_of(self.said("ce_subject")), self.said("ce_subjectsequence") or ""
+        return (self.topic, subject, int(number)) if subject and number.isdigit() else None
+
 
 class Witness(Protocol):
     """Sees every record of a topic, in the order of each partition, and then says what is wrong."""
@@ -75,6 +81,12 @@ class Witness(Protocol):
     def see(self, record: Record) -> None: ...
 
     async def end(self) -> list[Finding]: ...
+
+
+async def skipped(connection: Connection) -> set[tuple[str, UUID, int]]:
+    """Numbers that an operator has passed over, by topic and subject: a reader goes on without them."""
+    query = "SELECT topic, subject, n FROM skipped WHERE n IS NOT NULL"
+    return {(row["topic"], row["subject"], row["n"]) for row in await connection.fetch(query)}
 
 
 def all_partitions() -> list[TopicPartition]:

@@ -33,7 +33,9 @@ async def known_products(reader: str, connection: Connection, registry: Connecti
     """Products that a reader knows otherwise than the registry does, by existence and tenant."""
     products = {(row["id"], row["tenant"]) async for row in rows(registry, "SELECT id, tenant FROM product")}
     known = {(row["id"], row["tenant"]) async for row in rows(connection, "SELECT id, tenant FROM known_product")}
-    held = {row["subject"] for row in await connection.fetch("SELECT DISTINCT subject FROM held")}
+    held = {
+        row["subject"] for row in await connection.fetch("SELECT subject FROM held UNION SELECT subject FROM skipped")
+    }
     wrong = {product for product, _ in products ^ known} - held
     return [Finding("O4", f"{reader}: product {product} is not known as the registry has it") for product in wrong]
 
@@ -41,11 +43,13 @@ async def known_products(reader: str, connection: Connection, registry: Connecti
 class Rebuild:
     """Sees a numbered topic and works out the rows of its projection: each event once, states from the highest number.
 
-    Subjects that something is held of are left out.
+    Subjects that something is held of are left out, and numbers that were passed over.
     """
 
-    def __init__(self, projection: Projection, held: Collection[UUID]) -> None:
-        self._projection, self._held = projection, held
+    def __init__(
+        self, projection: Projection, held: Collection[UUID], skipped: Collection[tuple[str, UUID, int]]
+    ) -> None:
+        self._projection, self._held, self._skipped = projection, held, skipped
         self._tables = {table.name: table for table in projection.tables}
         self._seen: set[tuple[UUID, int]] = set()
         self._per_event: dict[str, dict[bytes, UUID]] = {t.name: {} for t in projection.tables if t.per == "event"}
@@ -58,7 +62,7 @@ class Rebuild:
             return
         event = Event(message.envelope, message.data, record.topic, record.value)
         subject, number, event_id = event.subject, message.envelope.subjectsequence, UUID(message.envelope.id)
-        if subject in self._held or (subject, number) in self._seen:
+        if subject in self._held or record.number in self._skipped or (subject, number) in self._seen:
             return
         self._seen.add((subject, number))
         made = {name: list(map(_written, rows)) for name, rows in self._projection.rows(event).items()}

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from national.projections import PROJECTIONS
 
 from ocop import oracle
 from servicekit import database
 from servicekit.kafka import start_producer
+from servicekit.message import decode
+from servicekit.projector import Event
 from tests.acts import recognised, revoked
 from tests.delivery.system import System, system
 from tests.delivery.test_spine import families
@@ -140,3 +143,32 @@ async def test_the_first_event_that_breaks_a_rule_comes_first_with_its_whole_way
     assert "vn.ocop.province.owner.registered.v1 o3 of /provinces/2025-68/test" in findings[0]
     assert "kafka         ocop.registry.owner/" in findings[0]
     assert not any("\n" in finding for finding in findings[1:])
+
+
+async def test_a_number_that_was_passed_over_is_not_missed(quiet: System) -> None:
+    national = await database.connect(quiet.databases["national"].superuser)
+    projection = next(each for each in PROJECTIONS if each.topic == "ocop.registry.owner")
+    said = [record async for record in oracle.records(quiet.bootstrap, projection.topic)]
+    second = next(record.number for record in said if record.number and record.number[2] == 2)
+    topic, subject, number = second
+    (first,) = [record for record in said if record.number == (topic, subject, 1)]
+    message = decode(first)
+    assert message.envelope and message.data
+    # As if its second event had been passed over: no row for it, and the state as the first one left it.
+    await national.execute("DELETE FROM owner_event WHERE subject = $1 AND sequence = 2", subject)
+    made = projection.rows(Event(message.envelope, message.data, topic, first.value))
+    for table in projection.tables:
+        if table.per != "event":
+            await national.execute(f"DELETE FROM {table.name} WHERE {table.columns[0]} = $1", subject)  # noqa: S608  # wiring
+            await national.copy_records_to_table(table.name, columns=table.columns, records=made[table.name])
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    assert {finding[:11] for finding in findings} == {"O3 national", "O4 national"}
+    await national.execute(
+        """INSERT INTO skipped (queue, subject, n, headers, payload, topic, since, actor, reason)
+           VALUES ($1, $2, $3, '{}', '', $1, now(), 'test', 'test')""",
+        topic,
+        subject,
+        number,
+    )
+    await national.close()
+    assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
