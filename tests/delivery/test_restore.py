@@ -1,0 +1,203 @@
+"""Restore drills under load: each database set back; nothing is lost, decided twice or decided otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway import adoption
+
+from servicekit import database
+from servicekit.adopt import Adopted, AdoptError, adopt
+from tests.delivery import ledger, verdict
+from tests.delivery.ledger import Ledger
+from tests.delivery.load import Load
+from tests.delivery.stream import LANES
+from tests.delivery.system import System, system
+from tests.engines import Databases
+from tests.waiting import until
+
+SERVICES = ["gateway", "registry", "evaluation", "marketplace", "notifications", "national"]
+EVENTS = 300  # of each of the three parts of a drill: before the backup, after it, after the restore
+RATE = 150
+
+
+@dataclass(slots=True)
+class Drill:
+    """A whole system under a load that goes on while its databases are taken away."""
+
+    system: System
+    load: Load
+    gateways: list[str]  # where the load goes
+    part: int = 0
+
+    async def send(self) -> None:
+        """Waits until the load has sent another part."""
+        self.part += 1
+        await until(self._sent, 60)
+
+    async def _sent(self) -> bool:
+        return self.load.sent >= self.part * EVENTS
+
+    async def adopted(self, service: str) -> Adopted:
+        """As `ocop adopt` does it."""
+        connection = await database.connect(self.system.databases[service].app)
+        try:
+            async with connection.transaction():
+                take = adoption.take if service == "gateway" else None
+                return await adopt(connection, self.system.bootstrap, service, take)
+        finally:
+            await connection.close()
+
+    async def says_more(self, service: str) -> None:
+        """Waits until the service has said something that is not in its database's latest backup."""
+        said = "SELECT coalesce(sum(next_offset), 0)::bigint FROM relayed"
+        ((before,),) = await self.system.fetch(service, said)
+
+        async def more() -> bool:
+            ((now,),) = await self.system.fetch(service, said)
+            return bool(now >= before + 20)
+
+        await until(more, 60)
+
+    async def stands_still(self, service: str) -> None:
+        """Starts a service and waits until it says that its database was set back; then stops it."""
+        process = await self.system.start(service, ready=False)
+
+        async def says() -> bool:
+            return any("set back" in each for each in await process.missing())
+
+        await until(lambda: _quietly(says), 30)
+        process.kill()
+
+    async def final_outcomes(self) -> dict[Any, str]:
+        """What each submission id has been told as its end, by the topics' own reader, the gateway."""
+        rows = await self.system.fetch(
+            "gateway",
+            """SELECT submission_id, string_agg(DISTINCT state || coalesce('/' || code, ''), ' ') FROM outcome
+               WHERE state IN ('applied', 'rejected', 'withdrawn') AND code IS DISTINCT FROM 'conflict' GROUP BY 1""",
+        )
+        return dict(rows)
+
+
+async def _quietly(ask: Any) -> bool:
+    try:
+        return bool(await ask())
+    except Exception:  # it does not listen yet
+        return False
+
+
+@asynccontextmanager
+async def drill(bootstrap: str, databases: Databases, directory: Path, seed: int) -> AsyncIterator[Drill]:
+    """Two gateways, one of every other service, and a load; at its end all is sent, quiet, and as it was meant."""
+    async with system(bootstrap, databases, directory, SERVICES) as under_test:
+        for service in ("gateway", *SERVICES):
+            await under_test.start(service, ready=False)
+        for process in under_test.processes:
+            await process.ready()
+        keys = {f"/provinces/{tenant}/{name}": await under_test.key(tenant, name) for tenant, name in LANES}
+        gateways = [gateway.url for gateway in under_test.running("gateway")]
+        path = directory / "ledger"
+        book = Ledger(path)
+        load = Load(seed, gateways, keys, book, RATE)
+        stop = asyncio.Event()
+        running = asyncio.create_task(load.run(stop.is_set))
+        made = Drill(under_test, load, gateways)
+        try:
+            yield made
+            await made.send()
+        finally:
+            stop.set()
+            await running
+            book.close()
+        entries = ledger.read(path)
+        under_test.refused = verdict.refused(entries)
+        await under_test.settled(90)
+        found = [str(each) for each in await verdict.compare(bootstrap, under_test.urls["gateway"], entries)]
+        assert [each for each in found if "in bytes that were not accepted" not in each] == []
+        assert {end for end in (await made.final_outcomes()).values() if " " in end} == set(), "decided otherwise"
+
+
+@pytest.mark.parametrize("service", ["registry", "evaluation", "marketplace"])
+async def test_a_deciding_service_set_back(
+    kafka_topics: str, databases: Databases, tmp_path: Path, service: str
+) -> None:
+    async with drill(kafka_topics, databases, tmp_path, seed=1) as made:
+        under_test, of = made.system, made.system.databases[service]
+        await made.send()
+        under_test.running(service)[0].kill()
+        saved = await databases.save(of)
+        await under_test.start(service)
+        await made.says_more(service)
+        await made.send()
+        under_test.running(service)[0].kill()
+        events = (await under_test.fetch(service, "SELECT count(*) FROM event"))[0][0]
+        ends = await made.final_outcomes()
+        await databases.set_back(of, saved)
+        await made.stands_still(service)
+        assert (await made.adopted(service)).events > 0
+        assert (await under_test.fetch(service, "SELECT count(*) FROM event"))[0][0] <= events
+        await under_test.start(service)
+    after = await made.final_outcomes()
+    assert {key: after.get(key) for key in ends} == ends
+
+
+async def test_the_gateway_set_back(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
+    """What it had accepted and not yet sent on is gone with the database; so the drill lets its outbox run empty."""
+    async with drill(kafka_topics, databases, tmp_path, seed=2) as made:
+        under_test, of = made.system, made.system.databases["gateway"]
+        await made.send()
+        for gateway in under_test.running("gateway"):
+            gateway.kill()
+        saved = await databases.save(of)
+        await _start_gateways(made)
+        await made.send()
+        for gateway in under_test.running("gateway"):
+            gateway.kill()
+        unknown = await under_test.start("gateway")  # the load does not know it
+        await until(lambda: _empty(under_test), 30)
+        unknown.kill()
+        answered = await under_test.fetch("gateway", "SELECT id, source, event_id, digest FROM submission ORDER BY 1")
+        await databases.set_back(of, saved)
+        await made.stands_still("gateway")
+        assert (await made.adopted("gateway")).submissions > 0
+        again = await under_test.fetch("gateway", "SELECT id, source, event_id, digest FROM submission ORDER BY 1")
+        assert again == answered, "what was answered for has the id that was answered"
+        await _start_gateways(made)
+
+
+async def _start_gateways(made: Drill) -> None:
+    started = [await made.system.start("gateway") for _ in range(2)]
+    made.gateways[:] = [gateway.url for gateway in started]
+
+
+async def _empty(under_test: System) -> bool:
+    return (await under_test.fetch("gateway", "SELECT count(*) FROM outbox")) == [(0,)]
+
+
+@pytest.mark.parametrize("service", ["national", "notifications"])
+async def test_a_reading_service_set_back_reads_again(
+    kafka_topics: str, databases: Databases, tmp_path: Path, service: str
+) -> None:
+    async with drill(kafka_topics, databases, tmp_path, seed=3) as made:
+        under_test, of = made.system, made.system.databases[service]
+        await made.send()
+        under_test.running(service)[0].kill()
+        saved = await databases.save(of)
+        await under_test.start(service)
+        await made.send()
+        under_test.running(service)[0].kill()
+        await databases.set_back(of, saved)
+        await under_test.start(service)
+
+
+async def test_a_service_that_is_up_is_not_adopted(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
+    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry"]) as under_test:
+        await under_test.start("registry")
+        connection = await database.connect(under_test.databases["registry"].app)
+        with pytest.raises(AdoptError, match="is up"):
+            await adopt(connection, kafka_topics, "registry")
+        await connection.close()
