@@ -6,6 +6,7 @@ uvicorn has a time limit between requests only.
 import asyncio
 from typing import Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S: Final = 10.0  # for a request's head, and for the rest of a body that was answered before its end
@@ -39,9 +40,14 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """While the application works its own limits hold; at all other times something must come to its end."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._disarm()
-        elif self._deadline is None and not self.transport.is_closing():
+        if self.cycle is not None:
+            at_work = not self.cycle.response_complete
+            between = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+            if at_work or between:
+                self._disarm()
+            if at_work:
+                return
+        if self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(HEAD_S, self.transport.abort)
 
     def _disarm(self) -> None:

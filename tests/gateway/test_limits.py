@@ -182,3 +182,14 @@ async def test_what_is_larger_than_ever_fits_is_taken_when_all_is_free(made: Dat
         key = await gateway.key("2025-68")
         assert (await post(gateway, key, owners(200))).status_code == 200
         assert_limited(await post(gateway, key, owners(1)))
+
+
+async def test_of_many_requests_at_once_those_are_taken_that_fit(made: Database) -> None:
+    """Not a part of each: then none would be."""
+    async with served(made, key_events_s=100) as gateway:
+        key = await gateway.key("2025-68")
+        batches = [owners(300, 300 * n) for n in range(10)]
+        for batch in batches:
+            batch[0]["data"]["business_name"] = "x" * 200_000  # refused, and of many bytes
+        answers = await asyncio.gather(*(post(gateway, key, batch) for batch in batches))
+        assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 7

@@ -20,7 +20,7 @@ PUBLIC = {
 }
 OF_EVERY_SERVICE = {"migration.SELECT"}
 WALLED = {"gateway": {"submission.SELECT", "submission.INSERT", "outcome.SELECT", "outbox.INSERT"}}
-FUNCTIONS = {"gateway": {"key_holder", "outbox_bound"}}
+FUNCTIONS = {"gateway": {"key_holder", "outbox_bound", "in_backfill"}}
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
 TOUCHED = """

@@ -1,4 +1,4 @@
-"""A request's body: never more of it than may be, never longer than it may take, and paid for as it comes."""
+"""A request's body: never more of it than may be, never longer than it may take, and paid for before it is read."""
 
 import asyncio
 from typing import Final
@@ -10,6 +10,8 @@ from gateway.gate import Bill
 from gateway.request import RequestRefused, inflate
 
 ENCODINGS: Final = ("identity", "gzip")
+EVENT_BYTES: Final = 4096  # of a body count as an event, whatever stands in them
+OF_EACH_EVENT: Final = b'"specversion"'
 
 
 async def read(request: Request, bill: Bill, *, limit: int, seconds: int) -> bytes:
@@ -28,15 +30,15 @@ async def read(request: Request, bill: Bill, *, limit: int, seconds: int) -> byt
                 body += chunk
                 if len(body) > limit:
                     raise too_large
-                await bill.reach_bytes(len(body))
     except TimeoutError:
         raise RequestRefused(408, Problem("too-slow", "", {"seconds": seconds})) from None
-    if encoding == "identity":
-        return bytes(body)
-    try:
-        unpacked = inflate(bytes(body), limit)
-    except RequestRefused:
-        await bill.reach_bytes(limit)
-        raise
-    await bill.reach_bytes(len(unpacked))
-    return unpacked
+    content = bytes(body)
+    if encoding == "gzip":
+        try:
+            content = inflate(content, limit)
+        except RequestRefused:
+            await bill.reach(limit // EVENT_BYTES)
+            raise
+    # All at once, so that of many requests at a time those are taken that fit, and not a part of each.
+    await bill.reach(max(len(content) // EVENT_BYTES + 1, content.count(OF_EACH_EVENT)))
+    return content

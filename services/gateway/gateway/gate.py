@@ -19,7 +19,6 @@ KEY_CACHE_S: Final = 2.0  # a suspended key is refused within 5 s
 BOUND_CACHE_S: Final = 1.0
 MOST_KEYS: Final = 10_000
 MOST_KEY_CHARACTERS: Final = 200
-EVENT_BYTES: Final = 4096  # of a body count as an event, whatever stands in them
 
 
 class Bill:
@@ -34,10 +33,6 @@ class Bill:
         if events > self._paid:
             await self._meter.take(self._key, events - self._paid)
             self._paid = events
-
-    async def reach_bytes(self, size: int) -> None:
-        """The same for a body of so many bytes."""
-        await self.reach(size // EVENT_BYTES + 1)
 
 
 class Gate:
