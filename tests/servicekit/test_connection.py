@@ -1,12 +1,14 @@
 """Connections of clients that do not say, send or read: they end, and answers are whole."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from servicekit import connection
 from servicekit.connection import Connection
@@ -29,6 +31,13 @@ def application() -> FastAPI:
     @app.post("/take")
     async def take() -> Response:
         return Response(status_code=401)  # answered before the body has come
+
+    @app.post("/read")
+    async def read(request: Request) -> Response:
+        try:
+            return Response(await request.body())
+        except ClientDisconnect:
+            return Response("nobody listens", 499)
 
     @app.get("/slow")
     async def slow(request: Request) -> Response:
@@ -102,6 +111,20 @@ async def test_the_rest_of_a_body_that_was_answered_is_not_awaited_for_ever() ->
         trickling = asyncio.create_task(trickle())
         assert await ended(reader) == b""
         trickling.cancel()
+
+
+@pytest.mark.parametrize("path", [b"/read", b"/take"])
+async def test_a_body_that_is_no_http_is_no_accident(path: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Also when the application answers at the same time, or has answered already."""
+    async with served() as (reader, writer, _):
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"5\r\nhello\r\n")
+        if path == b"/take":
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"this is no chunk\r\n")
+        rest = await ended(reader)
+        assert rest.startswith(b"HTTP/1.1 400") == (path == b"/read")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_the_application_may_take_its_time() -> None:

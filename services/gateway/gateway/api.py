@@ -39,7 +39,12 @@ _STATUS: Final = {"accepted": 202, "duplicate": 200, "conflict": 409}
 def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastAPI:
     """The application; `pool` is the HTTP role's, `taken` is called when something came into the outbox."""
     app = FastAPI(
-        title="OCOP Interconnect: gateway", version="1", docs_url=None, redoc_url=None, default_response_class=PlainJSON
+        title="OCOP Interconnect: gateway",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
+        default_response_class=PlainJSON,
     )
     gate, needs_key = Gate(pool, settings), Security(openapi.KEY)
     mount_docs(app)

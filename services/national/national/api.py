@@ -32,6 +32,7 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
         default_response_class=PlainJSON,
     )
     mount_docs(app)
