@@ -1,5 +1,10 @@
-"""`python -m tests.mutants [name …]`: all mutants, or those named. The exit status says whether all were caught."""
+"""`python -m tests.mutants [name …]`: all mutants, or those named. The exit status says whether all were caught.
 
+With `--simulate 1000` not their tests are run but so many random histories of `tests.simulation`, which need not
+notice each of them.
+"""
+
+import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +14,7 @@ from rich.markup import escape
 from tests.engines import shared_postgres
 from tests.mutants import MUTANTS
 from tests.mutants.mutant import Mutant
-from tests.mutants.trial import Result, try_out
+from tests.mutants.trial import Result, simulate, try_out
 
 AT_ONCE = 2
 
@@ -17,16 +22,20 @@ AT_ONCE = 2
 def main() -> int:
     """Tries mutants two at a time on one PostgreSQL, and prints each as it ends."""
     console = Console(highlight=False, width=200, soft_wrap=True)
-    wanted = set(sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--simulate", type=int, metavar="HISTORIES")
+    options = parser.parse_args()
+    wanted = set(options.names)
     if unknown := wanted - {each.name for each in MUTANTS}:
         console.print(f"no such mutants: {', '.join(sorted(unknown))}")
         return 2
     chosen = [each for each in MUTANTS if not wanted or each.name in wanted]
-    with shared_postgres() as url, ThreadPoolExecutor(AT_ONCE) as pool:
+    with shared_postgres() as url, ThreadPoolExecutor(1 if options.simulate else AT_ONCE) as pool:
 
         def attempt(each: Mutant) -> bool:
             try:
-                result = try_out(each, url)
+                result = simulate(each, url, options.simulate) if options.simulate else try_out(each, url)
             except (ValueError, AssertionError) as error:
                 console.print(f"[red]NO VERDICT[/] {each.name}: {escape(str(error))}")
                 return False

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,29 @@ def files() -> list[str]:
 def try_out(mutant: Mutant, database_url: str) -> Result:
     """Break a copy and run the mutant's test there, for at most two minutes. Raises ValueError if the code has
     changed under the mutant, AssertionError if its test ended without running."""
+    command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
+    returned, output, seconds = _run(mutant, database_url, command, LIMIT_S)
+    if returned is None:
+        return Result(mutant, False, seconds, f"not noticed within {LIMIT_S} s")
+    said = next((line for line in output.splitlines() if line.startswith("FAILED")), "")
+    # 0: passed, 1: failed. Anything else, or an error of a fixture, is no verdict on the mutant.
+    assert returned in (0, 1) and (said or returned == 0), f"{mutant.name}:\n{output}"
+    return Result(mutant, returned == 1, seconds, said.partition(" - ")[2])
+
+
+def simulate(mutant: Mutant, database_url: str, histories: int) -> Result:
+    """Break a copy and play so many random histories there: whether one of them comes to a bad end."""
+    command = ["-m", "tests.simulation", "--histories", str(histories)]
+    returned, output, seconds = _run(mutant, database_url, command, None)
+    said = next((line for line in output.splitlines() if "Error" in line), "")
+    assert returned == 0 or said, f"{mutant.name}:\n{output}"
+    return Result(mutant, returned != 0, seconds, said)
+
+
+def _run(
+    mutant: Mutant, database_url: str, command: Sequence[str], limit_s: int | None
+) -> tuple[int | None, str, float]:
+    """Exit status (None after the limit), output and seconds of a command in the broken copy."""
     with tempfile.TemporaryDirectory(prefix="ocop-mutant-") as directory:
         copy = Path(directory)
         for name in files():
@@ -53,15 +77,17 @@ def try_out(mutant: Mutant, database_url: str) -> Result:
             "PYTHONDONTWRITEBYTECODE": "1",
             "TEST_DATABASE_URL": database_url,
         }
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
         started = time.monotonic()
         try:
             ran = subprocess.run(
-                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+                [sys.executable, *command],
+                cwd=copy,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=limit_s,
+                check=False,
             )
         except subprocess.TimeoutExpired:
-            return Result(mutant, False, time.monotonic() - started, f"not noticed within {LIMIT_S} s")
-    said = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), "")
-    # 0: passed, 1: failed. Anything else, or an error of a fixture, is no verdict on the mutant.
-    assert ran.returncode in (0, 1) and (said or ran.returncode == 0), f"{mutant.name}:\n{ran.stdout}\n{ran.stderr}"
-    return Result(mutant, ran.returncode == 1, time.monotonic() - started, said.partition(" - ")[2])
+            return None, "", time.monotonic() - started
+    return ran.returncode, ran.stdout + ran.stderr, time.monotonic() - started
