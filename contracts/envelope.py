@@ -89,6 +89,8 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
                 found[name] = value.decode()
             except (UnicodeDecodeError, AttributeError):
                 raise EnvelopeError(_pointer(name), "is not UTF-8 text") from None
+            if "\0" in found[name]:  # PostgreSQL has no text with it
+                raise EnvelopeError(_pointer(name), "holds a NUL")
     if found.get("ce_specversion") != "1.0":
         raise EnvelopeError("/specversion", "is not 1.0")
     if found.get("content-type") != CONTENT_TYPE:

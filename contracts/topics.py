@@ -104,6 +104,11 @@ def decode_event(type: str, data: bytes) -> BaseModel:  # noqa: A002 (CloudEvent
     return _MODELS[type].model_validate_json(data)
 
 
+def topic_of(type: str) -> str | None:  # noqa: A002 (CloudEvents calls it so)
+    """The topic of a domain event or an outcome, or None for a type that is not known."""
+    return EVENTS[type][0] if type in EVENTS else OUTCOMES.get(type)
+
+
 def unknown_major(type: str) -> bool:  # noqa: A002 (CloudEvents calls it so)
     """Whether it is a known type in a major version that this code cannot read: a failure, never ignored."""
     return type not in _MODELS and type.rpartition(".v")[0] in _WITHOUT_MAJOR

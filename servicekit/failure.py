@@ -19,7 +19,7 @@ def version() -> str:
 
 def undecodable(text: str | None, field: str = "") -> dict[str, Any]:
     """Bytes that do not decode; `field` is a JSON pointer to what is wrong first."""
-    return {"class": UNDECODABLE, "field": field, "text": (text or "")[:TEXT_LIMIT], "version": version()}
+    return {"class": UNDECODABLE, "field": field, "text": _told(text or ""), "version": version()}
 
 
 def unhandled(error: BaseException, attempts: int) -> dict[str, Any]:
@@ -28,10 +28,15 @@ def unhandled(error: BaseException, attempts: int) -> dict[str, Any]:
     return {
         "class": type(error).__name__,
         "field": "/".join([*Path(frames[-1].filename).parts[-2:]]) + f":{frames[-1].lineno}" if frames else "",
-        "text": str(error)[:TEXT_LIMIT],
+        "text": _told(str(error)),
         "attempts": attempts,
         "version": version(),
     }
+
+
+def _told(text: str) -> str:
+    """The beginning, as PostgreSQL can keep it."""
+    return text[:TEXT_LIMIT].replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def code(failure: Mapping[str, Any]) -> str:

@@ -14,7 +14,9 @@ from contracts import envelope as wire
 from contracts.envelope import Envelope, EnvelopeError
 from contracts.problems import problems_of
 from contracts.submission import decode_submission
-from contracts.topics import TOPICS, decode_event, unknown_major
+from contracts.topics import TOPICS, Topic, decode_event, topic_of, unknown_major
+
+MOST_OUTCOMES = 2**31 - 1  # of one submission, as they are counted
 
 
 class Record(Protocol):
@@ -61,9 +63,10 @@ class Message:
         for key, value in self.headers:
             if key == f"ce_{name}":
                 try:
-                    return value.decode()
+                    text = value.decode()
                 except UnicodeDecodeError:
                     return None
+                return text if "\0" not in text else None  # what no row can name
         return None
 
     def named_uuid(self, name: str) -> UUID | None:
@@ -88,13 +91,15 @@ class Message:
 
 
 def decode(record: Record) -> Message:
-    """Never raises: what does not decode carries the reason in `error`."""
+    """Never raises: what does not decode, or cannot be of the topic's writer, carries the reason in `error`."""
     headers = tuple(record.headers)
     payload = record.value if record.value is not None else b""
     place = (record.topic, record.partition, record.offset, headers, payload)
     submission = TOPICS[record.topic].kind == "submission"
     try:
         envelope = wire.from_headers(headers)
+        if (wrong := _misplaced(TOPICS[record.topic], envelope)) is not None:
+            return Message(*place, error=f"not of this topic's writer: {wrong}", field=wrong)
         data = (decode_submission if submission else decode_event)(envelope.type, payload)
         return Message(*place, envelope, data)
     except KeyError as unknown:
@@ -108,23 +113,43 @@ def decode(record: Record) -> Message:
         return Message(*place, error=f"ValidationError: {error}", field=problems_of(error, "/data")[0].pointer)
 
 
-def to_json(headers: Iterable[tuple[str, bytes]]) -> list[list[Any]]:
-    """Headers as they are kept in a held row: text where they are text, else base64."""
-    kept: list[list[Any]] = []
-    for name, value in headers:
+def _misplaced(topic: Topic, envelope: Envelope) -> str | None:
+    """The attribute that the topic's writer would not have written so, or None."""
+    source = "/provinces/" if topic.kind == "submission" else f"/services/{topic.service}"
+    if not envelope.source.startswith(source) or (topic.kind != "submission" and envelope.source != source):
+        return "/source"
+    if topic.kind != "submission" and topic_of(envelope.type) not in (topic.name, None):
+        return "/type"
+    if topic.kind == "outcome" and not 0 < (envelope.subjectsequence or 0) <= MOST_OUTCOMES:
+        return "/subjectsequence"
+    for name in ("subject", "correlationid", "causationid", *(("id",) if topic.kind == "domain" else ())):
         try:
-            text = value.decode()
-            kept.append([name, text] if "\0" not in text else [name, {"base64": base64.b64encode(value).decode()}])
-        except UnicodeDecodeError:
-            kept.append([name, {"base64": base64.b64encode(value).decode()}])
-    return kept
+            UUID(getattr(envelope, name))
+        except ValueError:
+            return f"/{name}"
+    return None
+
+
+def to_json(headers: Iterable[tuple[str, bytes]]) -> list[list[Any]]:
+    """Headers as they are kept in a held row: text where they are text that PostgreSQL has, else base64."""
+    return [[_kept(name.encode()), _kept(value)] for name, value in headers]
 
 
 def from_json(kept: Iterable[Iterable[Any]]) -> tuple[tuple[str, bytes], ...]:
     """The inverse of `to_json`, byte for byte."""
-    return tuple(
-        (name, value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])) for name, value in kept
-    )
+    return tuple((_bytes(name).decode(), _bytes(value)) for name, value in kept)
+
+
+def _kept(written: bytes) -> Any:
+    try:
+        text = written.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    return text if "\0" not in text else {"base64": base64.b64encode(written).decode()}
+
+
+def _bytes(kept: Any) -> bytes:
+    return kept.encode() if isinstance(kept, str) else base64.b64decode(kept["base64"])
 
 
 @dataclass(frozen=True, slots=True)

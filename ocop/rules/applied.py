@@ -60,7 +60,7 @@ class Deliveries:
         try:
             outcome = json.loads(record.value)
             cause, state = UUID(outcome["submission_id"]), outcome["state"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return  # O2 names it
         if state in ("rejected", "waiting"):
             self._expected[uuid5(cause, state)] = cause

@@ -124,7 +124,7 @@ class Outcomes:
             outcome: dict[str, Any] = json.loads(record.value)
             event = (outcome["source"], outcome["event_id"])
             number, state = int(record.said("ce_subjectsequence") or ""), outcome["state"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             text = f"{record.place} claims to be an outcome and cannot be read"
             self._findings.append(Finding("O2", text))
             return

@@ -309,6 +309,14 @@ async def test_a_conflict_of_another_copy_is_not_this_submissions_end(gateway: G
     assert await gateway.pool.fetchval("SELECT state FROM submission") == "received"
 
 
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+async def test_a_conflict_of_a_spoilt_copy_does_not_undo_the_end(gateway: Gateway, numbers: tuple[int, int]) -> None:
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await hear(gateway, outcome_message(taken, numbers[0], "applied"))
+    await hear(gateway, outcome_message(taken, numbers[1], "rejected", code="conflict"))
+    assert await gateway.pool.fetchval("SELECT state FROM submission") == "applied"
+
+
 async def test_wait_returns_as_soon_as_the_end_is_known(gateway: Gateway) -> None:
     (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
     asking = asyncio.create_task(gateway.get(f"/v1/submissions/{taken['submission_id']}?wait=20"))

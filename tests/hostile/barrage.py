@@ -146,13 +146,14 @@ async def _judge(under_test: System, found: Found) -> None:
     for process in under_test.processes:
         if process.process.poll() is not None:
             found.wrongs[f"{process.service} has ended"] += 1
-        for line in _accidents(process.log):
+        for line in accidents(process.log):
             found.wrongs[f"an accident in {process.service}"] += 1
             if len(found.wrong) < 40:
                 found.wrong.append(f"{process.service}: {line[:200]} … {line[-1500:]}")
 
 
-def _accidents(log: Path) -> list[str]:
+def accidents(log: Path) -> list[str]:
+    """What a service has written that it must not."""
     found = []
     for line in log.read_text(errors="replace").splitlines():
         try:

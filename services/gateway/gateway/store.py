@@ -16,11 +16,13 @@ from servicekit.database import Connection
 from servicekit.outbox import Outgoing
 
 # Which outcome says how a submission stands: never a conflict that another copy met; a final one before one that
-# is not, whatever their numbers; then this submission's own before those of an earlier id; then the latest.
+# is not, whatever their numbers; then this submission's own before those of an earlier id, where a conflict is an end
+# only if there is no other: a spoilt copy of what was applied meets one too; then the latest.
 BEST_OUTCOME = """SELECT o.state FROM outcome o
     WHERE o.source = {row}.source AND o.event_id = {row}.event_id
       AND NOT (o.code IS NOT DISTINCT FROM 'conflict' AND o.submission_id <> {row}.id)
-    ORDER BY o.state IN ('applied', 'rejected', 'withdrawn') DESC, o.submission_id = {row}.id DESC, o.number DESC
+    ORDER BY o.state IN ('applied', 'rejected', 'withdrawn') DESC, o.submission_id = {row}.id DESC,
+      o.code IS NOT DISTINCT FROM 'conflict', o.number DESC
     LIMIT 1"""
 
 LANES_LOCK = 0x0C0B_0003  # shared by requests; whole by whoever moves a namespace to another lane
