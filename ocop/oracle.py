@@ -33,7 +33,7 @@ from servicekit import database
 
 __all__ = ["Finding", "Named", "examine", "find", "records", "told", "wait_until_quiet"]
 
-LATE = datetime.max.replace(tzinfo=UTC)
+LATE = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[Named] = ()) -> list[str]:
@@ -130,10 +130,10 @@ async def told(bootstrap: str, urls: Mapping[str, str], findings: Sequence[Findi
         return []
     async with AsyncExitStack() as stack:
         came = await _came(await _open(stack, urls), findings)
-    ordered = sorted(findings, key=lambda finding: came.get(finding, (LATE, None))[0])
+    ordered = sorted(findings, key=lambda finding: came.get(finding, LATE))  # ids of one moment are in order, too
     words = [str(finding) for finding in ordered]
-    _, submission_id = came.get(ordered[0], (LATE, None))
-    if submission_id is not None:
+    _, submission_id = came.get(ordered[0], LATE)
+    if ordered[0] in came:
         try:
             way = await trace.trace(bootstrap, urls, str(submission_id))
         except OcopError as error:
