@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 from gateway import adoption
 
 from contracts.topics import TOPICS
-from ocop import databases
+from ocop import databases, provision
 from ocop.console import console, notes
 from ocop.consumer import bootstrap
 from ocop.errors import OcopError
@@ -51,7 +51,7 @@ def republish(
     until: Annotated[str | None, typer.Option("--to", help="Only what was recorded before this time.")] = None,
     actor: Actor = "",
 ) -> None:
-    """Say again what a service has said, from its log of record: for a topic that was lost."""
+    """Say again what a service has said, from its log of record: for a topic that was lost, which is made again."""
     of = databases.service(service)
     own = [each.name for each in TOPICS.values() if each.service == of.wire]
     if topic is not None and topic not in own:
@@ -59,6 +59,7 @@ def republish(
 
     async def run() -> dict[str, int]:
         async with databases.opened(of) as connection:
+            await provision.topics(bootstrap(), [TOPICS[name] for name in own if topic in (None, name)])
             what = {"topic": topic, "from": since, "to": until}
             counts = await republishing.republish(
                 connection, bootstrap(), of.wire, topic, moment(since), moment(until), _progress

@@ -12,6 +12,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024  # aiokafka's 1 MiB cuts batches short
 MAX_REQUEST_BYTES = 1024 * 1024
 BATCH_TIMEOUT_MS = 50
+METADATA_MAX_AGE_MS = 10_000  # so late a topic made anew is noticed; with aiokafka's 5 minutes its readers stand still
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
 
 
@@ -51,6 +52,7 @@ class Subscription:
             client_id=group,
             logger=logging.getLogger("servicekit.faststream"),  # its own prints in a form of its own
             allow_auto_create_topics=False,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             consumer_only=True,  # the relay has the producer
             graceful_timeout=15.0,
         )
