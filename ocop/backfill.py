@@ -1,8 +1,6 @@
 """`ocop backfill …`: namespaces that send years of records at once, in a lane of their own."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import asyncpg
 import typer
@@ -19,7 +17,7 @@ from servicekit import audit
 
 app = typer.Typer(help="Years of records at once, in a lane that lets all others pass.", no_args_is_help=True)
 
-T = TypeVar("T")
+GATEWAY = databases.service("gateway")
 Namespace = Annotated[str, typer.Argument(help="A tenant's namespace, for instance 2004-72.")]
 
 
@@ -37,7 +35,7 @@ def declare(namespace: Namespace, actor: Actor = "") -> None:
             await audit.record(connection, named(actor), "backfill", {"namespace": namespace})
         return declared
 
-    if not _do(work):
+    if not databases.work(GATEWAY, work):
         raise OcopError(f"{namespace} is in the backfill lane already.")
     console.print(f"{namespace} is in the backfill lane.")
 
@@ -52,7 +50,7 @@ def end(namespace: Namespace, actor: Actor = "") -> None:
             await audit.record(connection, named(actor), "backfill-end", {"namespace": namespace})
         return bool(ended)
 
-    if not _do(work):
+    if not databases.work(GATEWAY, work):
         raise OcopError(f"{namespace} is not in the backfill lane, or something of it still lacks an outcome.")
     console.print(f"{namespace} is in the live lane.")
 
@@ -71,7 +69,7 @@ def status() -> None:
         )
 
     table = Table("namespace", "declared", "by", "waiting", "under way", "latest", box=None, pad_edge=False)
-    for row in _do(work):
+    for row in databases.work(GATEWAY, work):
         table.add_row(
             row["namespace"],
             ago(row["declared_at"]),
@@ -81,11 +79,3 @@ def status() -> None:
             ago(row["latest_at"]),
         )
     console.print(table if table.row_count else "Nothing is in the backfill lane.")
-
-
-def _do(work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with databases.opened(databases.service("gateway")) as connection, connection.transaction():
-            return await work(connection)
-
-    return asyncio.run(run())

@@ -4,21 +4,20 @@ import asyncio
 import os
 from typing import Annotated
 
+import asyncpg
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from rich.table import Table
 
-from ocop import databases, stack
+from ocop import databases, quiet, stack
 from ocop.console import console
+from ocop.databases import ServiceName
 from ocop.errors import OcopError
 from ocop.home import Home
 from ocop.operator import Actor, named
 from servicekit import audit, breaker
-from servicekit.database import Connection
 
 app = typer.Typer(help="How far a service has read its topics, and what stopped it.", no_args_is_help=True)
-
-Service = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
 
 
 def bootstrap() -> str:
@@ -27,7 +26,7 @@ def bootstrap() -> str:
 
 
 @app.command()
-def status(service: Service) -> None:
+def status(service: ServiceName) -> None:
     """Show, per topic, what is unread, what is held, and whether reading was stopped; exit status 1 if it was."""
     table = Table("topic", "unread", "waiting", "behind", "failed", "gap", "reading", box=None, pad_edge=False)
     stopped = asyncio.run(_status(service, table))
@@ -38,49 +37,37 @@ def status(service: Service) -> None:
 
 async def _status(service: str, table: Table) -> int:
     async with databases.opened(databases.service(service)) as connection:
-        unread = await _unread(connection)
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            unread = await quiet.unread(consumer, connection)
+        finally:
+            await consumer.stop()
         held = await connection.fetch("SELECT topic, reason, count(*) AS rows FROM held GROUP BY 1, 2")
         stopped = await connection.fetch("SELECT topic, reason, since FROM stopped WHERE resumed_at IS NULL")
     counts = {(row["topic"], row["reason"]): row["rows"] for row in held}
     why = {row["topic"]: f"stopped {row['since']:%Y-%m-%d %H:%M}: {row['reason']}" for row in stopped}
     for topic in sorted(unread):
         cells = [str(counts.get((topic, reason), 0)) for reason in ("waiting", "behind", "failed", "gap")]
-        table.add_row(topic, str(unread[topic]), *cells, why.get(topic, "yes"))
+        table.add_row(topic, str(max(0, unread[topic])), *cells, why.get(topic, "yes"))
     return len(why)
-
-
-async def _unread(connection: Connection) -> dict[str, int]:
-    rows = await connection.fetch("SELECT topic, partition, next_offset FROM position")
-    positions = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(), enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign(list(positions))
-        ends = await consumer.end_offsets(list(positions))
-    finally:
-        await consumer.stop()
-    unread: dict[str, int] = {}
-    for partition, offset in positions.items():
-        unread[partition.topic] = unread.get(partition.topic, 0) + max(0, ends[partition] - offset)
-    return unread
 
 
 @app.command()
 def resume(
-    service: Service,
+    service: ServiceName,
     topic: Annotated[str | None, typer.Option(help="This topic only.")] = None,
     actor: Actor = "",
 ) -> None:
     """Let a service read on in topics that too many failures have stopped."""
 
-    async def run() -> list[str]:
-        async with databases.opened(databases.service(service)) as connection, connection.transaction():
-            resumed = await breaker.resume(connection, topic)
-            if resumed:
-                await audit.record(connection, named(actor), "resume", {"topics": resumed})
-            return resumed
+    async def work(connection: asyncpg.Connection) -> list[str]:
+        resumed = await breaker.resume(connection, topic)
+        if resumed:
+            await audit.record(connection, named(actor), "resume", {"topics": resumed})
+        return resumed
 
-    resumed = asyncio.run(run())
+    resumed = databases.work(databases.service(service), work)
     if not resumed:
         raise OcopError(f"Nothing is stopped in {service}" + (f" of {topic}." if topic else "."))
     console.print(f"{service} reads on: {', '.join(resumed)}.")

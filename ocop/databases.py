@@ -1,16 +1,22 @@
 """A service's database for an operator's command: the one of its settings, or of the stack on this machine."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Annotated, TypeVar
 
 import asyncpg
+import typer
 
 from ocop import stack
 from ocop.errors import OcopError
 from ocop.home import Home
 from ocop.services import SERVICES, Service
 from servicekit import database
+
+T = TypeVar("T")
+ServiceName = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
 
 
 def service(name: str) -> Service:
@@ -41,3 +47,13 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+def work(of: Service, do: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """What `do` returns, from one transaction of its own on that service's database."""
+
+    async def run() -> T:
+        async with opened(of) as connection, connection.transaction():
+            return await do(connection)
+
+    return asyncio.run(run())

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ocop import databases
 from ocop.console import console
+from ocop.databases import ServiceName
 from ocop.errors import OcopError
 from ocop.handlers import handlers
 from ocop.operator import Actor, Reason, ago, moment, named
@@ -24,14 +25,13 @@ from servicekit.trouble import Which
 app = typer.Typer(help="Dead letters: what a service could not handle.", no_args_is_help=True)
 
 T = TypeVar("T")
-Service = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
 Row = Annotated[int, typer.Argument(help="Its number, as `ocop dlq list` shows it.")]
 
 STUCK_S = 60  # marked rows that nobody tries for so long: the service is down
 
 
 @app.command("list")
-def list_(service: Service) -> None:
+def list_(service: ServiceName) -> None:
     """Group failed rows by type, kind of error and field."""
     table = Table(
         "type", "error", "field", "rows", "behind", "tenants", "first", "last", "e.g.", box=None, pad_edge=False
@@ -52,7 +52,7 @@ def list_(service: Service) -> None:
 
 
 @app.command()
-def show(service: Service, row: Row) -> None:
+def show(service: ServiceName, row: Row) -> None:
     """Show one held row: its bytes, where they came from, why it is held."""
     found = _do(service, lambda connection: trouble.show(connection, row))
     if found is None:
@@ -67,7 +67,7 @@ def show(service: Service, row: Row) -> None:
 
 @app.command()
 def retry(
-    service: Service,
+    service: ServiceName,
     row: Annotated[int | None, typer.Option(help="This row only.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Rows of this type of event.")] = None,
     error: Annotated[str | None, typer.Option(help="Rows with this kind of error.")] = None,
@@ -131,13 +131,13 @@ def _tell(trials: list[retries.Trial]) -> None:
 
 
 @app.command()
-def skip(service: Service, row: Row, reason: Reason, actor: Actor = "") -> None:
+def skip(service: ServiceName, row: Row, reason: Reason, actor: Actor = "") -> None:
     """Pass over a failed row for good: what it was of goes on without it, marked incomplete."""
     _skip(service, row, reason, actor, nameless=False)
 
 
 @app.command()
-def drop(service: Service, row: Row, reason: Reason, actor: Actor = "") -> None:
+def drop(service: ServiceName, row: Row, reason: Reason, actor: Actor = "") -> None:
     """End a row that names nothing, so that nobody can read it; its bytes stay on record."""
     _skip(service, row, reason, actor, nameless=True)
 
@@ -157,7 +157,7 @@ def _skip(service: str, row: int, reason: str, actor: str, *, nameless: bool) ->
     console.print(f"Row {row} was passed over.")
 
 
-def waiting(service: Service) -> None:
+def waiting(service: ServiceName) -> None:
     """Show what waits for something not yet registered: since when, and for whom."""
     table = Table("waits for", "queue", "rows", "behind", "tenants", "since", "e.g.", box=None, pad_edge=False)
     for row in _do(service, trouble.waiting):
@@ -173,7 +173,7 @@ def waiting(service: Service) -> None:
     console.print(table if table.row_count else "Nothing waits.")
 
 
-def operations(service: Service, most: Annotated[int, typer.Option(help="How many, latest first.")] = 50) -> None:
+def operations(service: ServiceName, most: Annotated[int, typer.Option(help="How many, latest first.")] = 50) -> None:
     """Show what was done to a service by hand: when, by whom, what."""
 
     async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:
@@ -187,8 +187,4 @@ def operations(service: Service, most: Annotated[int, typer.Option(help="How man
 
 
 def _do(service: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with databases.opened(databases.service(service)) as connection, connection.transaction():
-            return await work(connection)
-
-    return asyncio.run(run())
+    return databases.work(databases.service(service), work)

@@ -1,6 +1,5 @@
 """`ocop notifications contact` and `ocop mails`: whom to tell, and what was told on this machine."""
 
-import asyncio
 import re
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from ocop.home import Home
 
 app = typer.Typer(help="Whom to tell by mail.", no_args_is_help=True)
 
+NOTIFICATIONS = databases.service("notifications")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
@@ -32,23 +32,14 @@ def contact(
     if not _ADDRESS.fullmatch(address):
         raise OcopError(f"{address} is not a mail address.")
 
-    async def run() -> None:
-        async with databases.opened(databases.service("notifications")) as connection:
-            await store.set_contact(connection, tenant, address)
-
-    asyncio.run(run())
+    databases.work(NOTIFICATIONS, lambda connection: store.set_contact(connection, tenant, address))
 
 
 @app.command()
 def contacts() -> None:
     """Show every address."""
-
-    async def run() -> list[tuple[str, str, object]]:
-        async with databases.opened(databases.service("notifications")) as connection:
-            return [*await store.contacts(connection)]
-
     table = Table("tenant", "address", box=None, pad_edge=False)
-    for tenant, address, _ in asyncio.run(run()):
+    for tenant, address, _ in databases.work(NOTIFICATIONS, store.contacts):
         table.add_row(tenant, address)
     console.print(table)
 

@@ -17,10 +17,10 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 def named(actor: str) -> str:
     """The actor to note. Raises OcopError where there is no name at all."""
-    found = actor.strip() or os.environ.get("SUDO_USER") or getpass.getuser()
-    if not found:
-        raise OcopError("Say who you are: --actor NAME.")
-    return found
+    try:
+        return actor.strip() or os.environ.get("SUDO_USER") or getpass.getuser()
+    except KeyError as error:  # a container's user need not have a name
+        raise OcopError("Say who you are: --actor NAME.") from error
 
 
 def moment(text: str | None) -> datetime | None:

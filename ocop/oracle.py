@@ -47,10 +47,8 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
         databases = await _open(stack, urls)
         findings = await _tables(databases)
         notifications = databases.get("notifications")
-        outside, deliveries = (
-            tenants.Refused(refused),
-            Deliveries(await skipped(notifications) if notifications else ()),
-        )
+        outside = tenants.Refused(refused)
+        deliveries = Deliveries(await skipped(notifications) if notifications else ())
         for topic in TOPICS:
             witnesses = await _witnesses(topic, databases)
             rebuilds = await _rebuilds(topic, databases)

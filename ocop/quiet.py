@@ -49,10 +49,19 @@ async def _unquiet(consumer: AIOKafkaConsumer, databases: Mapping[str, Connectio
     if waiting := await databases["gateway"].fetchval("SELECT count(*) FROM submission WHERE state = 'received'"):
         left.append(f"gateway: {waiting} submissions without an outcome")
     for service, connection in databases.items():
-        rows = await connection.fetch("SELECT topic, partition, next_offset FROM position")
-        read = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-        ends = await consumer.end_offsets(list(read)) if read else {}
-        lag = sum(ends[partition] - offset for partition, offset in read.items())
+        topics = await unread(consumer, connection)
+        lag = sum(topics.values())
         left += [f"{service}: {lag} records not read"] if lag else []
-        left += [f"{service}: has read nothing yet"] if not read else []
+        left += [f"{service}: has read nothing yet"] if not topics else []
     return left
+
+
+async def unread(consumer: AIOKafkaConsumer, connection: Connection) -> dict[str, int]:
+    """Per topic that a service reads, how many records lie beyond where its database stands."""
+    rows = await connection.fetch("SELECT topic, partition, next_offset FROM position")
+    read = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    ends = await consumer.end_offsets(list(read)) if read else {}
+    topics: dict[str, int] = {}
+    for partition, offset in read.items():
+        topics[partition.topic] = topics.get(partition.topic, 0) + ends[partition] - offset
+    return topics

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 from gateway import adoption
@@ -26,16 +27,15 @@ def adopt(
     """Bring a database that was restored from a backup up to what the service has said since."""
     of = databases.service(service)
 
-    async def run() -> Adopted:
+    async def work(connection: asyncpg.Connection) -> Adopted:
         take = adoption.take if of.wire == "gateway" else None
-        async with databases.opened(of) as connection, connection.transaction():
-            found = await adopting.adopt(connection, bootstrap(), of.wire, take)
-            counts = {"events": found.events, "outcomes": found.outcomes, "submissions": found.submissions}
-            await audit.record(connection, named(actor), "adopt", counts | {"finished": found.finished})
-            return found
+        found = await adopting.adopt(connection, bootstrap(), of.wire, take)
+        counts = {"events": found.events, "outcomes": found.outcomes, "submissions": found.submissions}
+        await audit.record(connection, named(actor), "adopt", counts | {"finished": found.finished})
+        return found
 
     try:
-        found = asyncio.run(run())
+        found = databases.work(of, work)
     except (AdoptError, KafkaError) as error:
         raise OcopError(str(error)) from error
     console.print(

@@ -1,6 +1,5 @@
 """`ocop tenant …`: who may submit."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -61,11 +60,7 @@ def list_() -> None:
 
 
 def _do(work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with databases.opened(databases.service("gateway")) as connection, connection.transaction():
-            return await work(connection)
-
     try:
-        return asyncio.run(run())
+        return databases.work(databases.service("gateway"), work)
     except tenants.TenantError as error:
         raise OcopError(f"{error}.") from error
