@@ -58,7 +58,7 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
         raise AdoptError(f"{service} is up ({up} connections to its database): stop all its replicas first.")
     found = Adopted()
     async for partition, messages in said_beyond(connection, bootstrap, service):
-        topic, said = TOPICS[partition.topic], ours(partition.topic, messages)
+        topic, said = TOPICS[partition.topic], ours(messages)
         if topic.kind == "submission":
             assert submissions is not None  # only the gateway writes these topics
             found.submissions += await submissions(connection, said)

@@ -51,8 +51,16 @@ def problem_response(status: int, *problems: Problem, headers: Mapping[str, str]
     return PlainJSON(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 
 
-def mount_docs(app: FastAPI) -> None:
-    """`/docs` and its scripts, nothing fetched from elsewhere."""
+def application(title: str) -> FastAPI:
+    """What the services' interfaces have in common: plain JSON, and `/docs` with nothing fetched from elsewhere."""
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
+        default_response_class=PlainJSON,
+    )
     app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
 
     @app.get("/docs", include_in_schema=False)
@@ -64,3 +72,5 @@ def mount_docs(app: FastAPI) -> None:
             swagger_css_url="/docs/static/swagger-ui.css",
             swagger_favicon_url="/docs/static/favicon-32x32.png",
         )
+
+    return app

@@ -95,10 +95,11 @@ def decode(record: Record) -> Message:
     headers = tuple(record.headers)
     payload = record.value if record.value is not None else b""
     place = (record.topic, record.partition, record.offset, headers, payload)
-    submission = TOPICS[record.topic].kind == "submission"
+    topic = TOPICS[record.topic]
+    submission = topic.kind == "submission"
     try:
         envelope = wire.from_headers(headers)
-        if (wrong := _misplaced(TOPICS[record.topic], envelope)) is not None:
+        if (wrong := _misplaced(topic, envelope)) is not None:
             return Message(*place, error=f"not of this topic's writer: {wrong}", field=wrong)
         data = (decode_submission if submission else decode_event)(envelope.type, payload)
         return Message(*place, envelope, data)
@@ -115,10 +116,12 @@ def decode(record: Record) -> Message:
 
 def _misplaced(topic: Topic, envelope: Envelope) -> str | None:
     """The attribute that the topic's writer would not have written so, or None."""
-    source = "/provinces/" if topic.kind == "submission" else f"/services/{topic.service}"
-    if not envelope.source.startswith(source) or (topic.kind != "submission" and envelope.source != source):
+    if topic.kind == "submission":
+        if not envelope.source.startswith("/provinces/"):
+            return "/source"
+    elif envelope.source != f"/services/{topic.service}":
         return "/source"
-    if topic.kind != "submission" and topic_of(envelope.type) not in (topic.name, None):
+    elif topic_of(envelope.type) not in (topic.name, None):
         return "/type"
     if topic.kind == "outcome" and not 0 < (envelope.subjectsequence or 0) <= MOST_OUTCOMES:
         return "/subjectsequence"

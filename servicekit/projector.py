@@ -120,16 +120,12 @@ class Projectors:
 
     async def skip(self, connection: Connection, row: HeldRow) -> bool:
         """Goes on behind an event that failed, as if its number had been applied."""
-        changes = Changes(gone=[row.id])
-        if row.key is not None:
-            stream = (await self._lock(connection, [row.key]))[row.key]
+        streams = await self._lock(connection, [row.key] if row.key else [])
+        for stream in streams.values():
             if row.n is None or row.n > stream.applied + 1:
                 return False
             stream.applied = max(stream.applied, row.n)
-            changes.promoted.add(row.key)
-            await self._write(connection, {row.key: stream}, {}, changes)
-        else:
-            await held.write(connection, changes)
+        await self._write(connection, streams, {}, Changes(gone=[row.id], promoted=set(streams)))
         return True
 
     async def sweep(self, connection: Connection) -> int:  # noqa: ARG002  # nothing here waits for a reference

@@ -26,7 +26,7 @@ async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]
     found: dict[TopicPartition, str] = {}
     async with pool.acquire() as connection:
         async for partition, records in said_beyond(connection, bootstrap, service, found):
-            missing = await _missing(connection, partition.topic, ours(partition.topic, records))
+            missing = await _missing(connection, partition.topic, ours(records))
             if missing is not None:
                 found[partition] = f"{partition.topic}/{partition.partition}@{missing.offset}"
     return sorted(found.values())
@@ -70,10 +70,9 @@ async def said_beyond(
         await consumer.stop()
 
 
-def ours(topic: str, records: Iterable[Message]) -> list[Message]:
-    """Those that the service has said: others claim another source or cannot be read, whoever threw them there."""
-    own = "/provinces/" if TOPICS[topic].kind == "submission" else f"/services/{TOPICS[topic].service}"
-    return [record for record in records if record.envelope and record.envelope.source.startswith(own)]
+def ours(records: Iterable[Message]) -> list[Message]:
+    """Those that the service has said: `decode` takes nothing else, whoever threw it there."""
+    return [record for record in records if record.envelope is not None]
 
 
 async def _missing(connection: Connection, topic: str, records: Sequence[Message]) -> Message | None:

@@ -24,7 +24,7 @@ from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, Piece, RequestRefus
 from gateway.settings import Settings
 from servicekit import database
 from servicekit.database import Connection, Pool
-from servicekit.http import RETRY_AFTER_S, PlainJSON, mount_docs, problem_response
+from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress
 
 SINGLE: Final = "application/cloudevents+json"
@@ -38,16 +38,8 @@ _STATUS: Final = {"accepted": 202, "duplicate": 200, "conflict": 409}
 
 def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastAPI:
     """The application; `pool` is the HTTP role's, `taken` is called when something came into the outbox."""
-    app = FastAPI(
-        title="OCOP Interconnect: gateway",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # it would lead to whatever host the request names
-        default_response_class=PlainJSON,
-    )
+    app = application("OCOP Interconnect: gateway")
     gate, needs_key = Gate(pool, settings), Security(openapi.KEY)
-    mount_docs(app)
     app.add_middleware(
         PerAddress,
         meter=Meter("requests of an address", settings.address_requests_s),

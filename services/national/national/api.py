@@ -19,7 +19,7 @@ from national.query import QueryRefused
 from national.settings import Settings
 from servicekit import database
 from servicekit.database import Connection, Pool
-from servicekit.http import RETRY_AFTER_S, PlainJSON, mount_docs, problem_response
+from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress
 
 WAIT_STEP_S: Final = 0.1
@@ -27,15 +27,7 @@ WAIT_STEP_S: Final = 0.1
 
 def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
     """The application; `pool` is the HTTP role's, `today` says which day it is in Vietnam."""
-    app = FastAPI(
-        title="OCOP Interconnect: national database",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # it would lead to whatever host the request names
-        default_response_class=PlainJSON,
-    )
-    mount_docs(app)
+    app = application("OCOP Interconnect: national database")
     _answer_errors(app)
 
     @asynccontextmanager
