@@ -12,10 +12,16 @@ import httpx2
 from tests.delivery.author import REFUSED, Item
 from tests.delivery.ledger import UNKNOWN, Answer, Ledger
 from tests.delivery.stream import BATCH, LANES, Lane, Request
+from tests.delivery.system import System
 
 PATIENCE_S = 180  # how long a request is sent again; longer than any outage that is made
 AGAIN_S = 0.5
 ANSWER_S = 15
+
+
+async def enrolled(under_test: System) -> dict[str, str]:
+    """The key of each lane's source, made for it."""
+    return {f"/provinces/{tenant}/{name}": await under_test.key(tenant, name) for tenant, name in LANES}
 
 
 class Load:

@@ -27,6 +27,7 @@ READY_S = 30
 QUIET_S = 45
 MODULES = {"marketplace": "marketplace_sync"}
 REPOSITORY = Path(__file__).parents[2]
+SERVICES = ("gateway", "registry", "evaluation", "marketplace", "notifications", "national")
 PACKAGES = ("gateway", "registry", "evaluation", "marketplace-sync", "notifications", "national")
 
 

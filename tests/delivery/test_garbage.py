@@ -18,9 +18,8 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.topics import TOPICS
 from ocop import oracle
-from servicekit.kafka import start_producer
 from tests.acts import delisted, listed, recognised, revoked
-from tests.delivery.system import System, system
+from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
 from tests.submissions import owner, owner_updated, product, product_updated
 
@@ -168,17 +167,9 @@ def more(n: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 async def whole(kafka_topics: str, databases: Databases, tmp_path: Path) -> AsyncIterator[System]:
-    services = ["gateway", "registry", "evaluation", "marketplace", "notifications", "national"]
-    async with system(kafka_topics, databases, tmp_path, services) as under_test:
+    async with system(kafka_topics, databases, tmp_path, SERVICES) as under_test:
         await under_test.start_all()
         yield under_test
-
-
-@pytest.fixture
-async def producer(kafka_topics: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = await start_producer(kafka_topics, "test")
-    yield producer
-    await producer.stop()
 
 
 async def one_real(bootstrap: str, topic: str, but: Collection[str]) -> Real:

@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import UNKNOWN, Answer, Entry, Ledger, Sending
-from tests.delivery.load import Load
-from tests.delivery.stream import LANES, Lane
-from tests.delivery.system import System, system
+from tests.delivery.load import Load, enrolled
+from tests.delivery.stream import Lane
+from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
 from tests.submissions import owner
 
@@ -48,13 +48,10 @@ def test_the_same_seed_sends_the_same() -> None:
 async def test_a_load_is_told_and_found_as_it_was_meant(
     kafka_topics: str, databases: Databases, tmp_path: Path
 ) -> None:
-    services = ["gateway", "registry", "evaluation", "marketplace", "notifications", "national"]
-    async with system(kafka_topics, databases, tmp_path, services) as under_test:
-        for service in ("gateway", *services):
-            await under_test.start(service, ready=False)
-        for process in under_test.processes:
-            await process.ready()
-        keys = {f"/provinces/{tenant}/{name}": await under_test.key(tenant, name) for tenant, name in LANES}
+    async with system(kafka_topics, databases, tmp_path, SERVICES) as under_test:
+        await under_test.start_all()
+        await under_test.start("gateway")
+        keys = await enrolled(under_test)
         gateways = [gateway.url for gateway in under_test.running("gateway")]
         book = Ledger(tmp_path / "ledger")
         load = Load(SEED, gateways, keys, book)

@@ -17,13 +17,11 @@ from servicekit.adopt import Adopted, AdoptError, adopt
 from servicekit.republish import republish
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
-from tests.delivery.load import Load
-from tests.delivery.stream import LANES
-from tests.delivery.system import System, system
+from tests.delivery.load import Load, enrolled
+from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
 from tests.waiting import until
 
-SERVICES = ["gateway", "registry", "evaluation", "marketplace", "notifications", "national"]
 EVENTS = 300  # of each of the three parts of a drill: before the backup, after it, after the restore
 RATE = 150
 
@@ -38,6 +36,13 @@ class Drill:
     excused: set[str] = field(default_factory=set)  # what the verdict finds, and what the drill is bound to leave
     unasked: str | None = None  # the same, of the oracle
     part: int = 0
+
+    async def backup(self, databases: Databases, service: str) -> str:
+        """Kills the service, keeps its database as it is, and starts it again."""
+        self.system.running(service)[0].kill()
+        saved = await databases.save(self.system.databases[service])
+        await self.system.start(service)
+        return saved
 
     async def send(self) -> None:
         """Waits until the load has sent another part."""
@@ -107,11 +112,9 @@ async def _quietly(ask: Any) -> bool:
 async def drill(bootstrap: str, databases: Databases, directory: Path, seed: int) -> AsyncIterator[Drill]:
     """Two gateways, one of every other service, and a load; at its end all is sent, quiet, and as it was meant."""
     async with system(bootstrap, databases, directory, SERVICES) as under_test:
-        for service in ("gateway", *SERVICES):
-            await under_test.start(service, ready=False)
-        for process in under_test.processes:
-            await process.ready()
-        keys = {f"/provinces/{tenant}/{name}": await under_test.key(tenant, name) for tenant, name in LANES}
+        await under_test.start_all()
+        await under_test.start("gateway")
+        keys = await enrolled(under_test)
         gateways = [gateway.url for gateway in under_test.running("gateway")]
         path = directory / "ledger"
         book = Ledger(path)
@@ -141,9 +144,7 @@ async def test_a_deciding_service_set_back(
     async with drill(kafka_topics, databases, tmp_path, seed=1) as made:
         under_test, of = made.system, made.system.databases[service]
         await made.send()
-        under_test.running(service)[0].kill()
-        saved = await databases.save(of)
-        await under_test.start(service)
+        saved = await made.backup(databases, service)
         await made.says_more(service)
         await made.send()
         under_test.running(service)[0].kill()
@@ -199,9 +200,7 @@ async def test_a_reading_service_set_back_reads_again(
     async with drill(kafka_topics, databases, tmp_path, seed=3) as made:
         under_test, of = made.system, made.system.databases[service]
         await made.send()
-        under_test.running(service)[0].kill()
-        saved = await databases.save(of)
-        await under_test.start(service)
+        saved = await made.backup(databases, service)
         await made.send()
         under_test.running(service)[0].kill()
         await databases.set_back(of, saved)

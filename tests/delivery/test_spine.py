@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.topics import TOPICS
 from ocop import provision
-from servicekit.kafka import start_producer
 from tests.delivery.system import Process, System, system
 from tests.engines import Databases
 from tests.submissions import owner, owner_updated, product, product_updated, withdrawal
@@ -23,13 +22,6 @@ async def spine(kafka_topics: str, databases: Databases, tmp_path: Path) -> Asyn
     async with system(kafka_topics, databases, tmp_path, ["gateway", "registry"]) as under_test:
         await under_test.start("gateway")
         yield under_test
-
-
-@pytest.fixture
-async def producer(kafka_topics: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = await start_producer(kafka_topics, "test")
-    yield producer
-    await producer.stop()
 
 
 def families(count: int, start: int = 0) -> list[dict[str, Any]]:
