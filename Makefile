@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate hostile lint verify lock clean kill kill-long
+.PHONY: help venv demo stop test test-pages mutants simulate hostile lint verify lock clean kill kill-long faults
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
@@ -55,6 +55,9 @@ kill: venv ## Kill processes at random under load: SEED= KILLS= EVENTS=
 
 kill-long: venv ## 200 kills over 200,000 events, in eight parts; what is done for a commit is not run again
 	$(BIN)/python -m tests.delivery.kill --seed $(SEED) --parts 8 --kills 25 --events 25000
+
+faults: venv ## Each fault of links, processes, engines and records, three times: FAULT=F4,F5 SEED=1
+	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 
 hostile: venv ## Requests that no honest sender makes, on real services: REQUESTS=20000 SEED=1
 	$(BIN)/python -m tests.hostile --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1)

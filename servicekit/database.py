@@ -16,7 +16,7 @@ else:
     Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
     Pool = asyncpg.Pool
 
-_OUTAGE = (
+OUTAGE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,  # 57…: shutdown, crash recovery, statement cancelled
@@ -37,7 +37,7 @@ def is_outage(error: BaseException) -> bool:
     """
     if isinstance(error, asyncpg.InternalClientError):
         return "cannot switch to state" in str(error)  # asyncpg#1069: what a dying server sometimes looks like
-    return isinstance(error, _OUTAGE)
+    return isinstance(error, OUTAGE)
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -80,9 +80,10 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
 async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for what must notice that it was lost: locks that last, migrations.
 
-    With `idle_s` the server ends it after so many seconds without a query, and with it the locks that it holds.
+    With `idle_s` the server ends it after so many seconds without a query, and with it the locks that it holds; and
+    no answer is waited for longer, for a connection may be lost without a word.
     """
     settings = {"application_name": name, "timezone": "UTC", "idle_session_timeout": f"{idle_s}s"}
-    connection = await asyncpg.connect(url, timeout=10, server_settings=settings)
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)
     await _prepare(connection)
     return connection

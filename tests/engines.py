@@ -60,6 +60,11 @@ class Engine:
         assert self._process is not None, f"{self.name} does not run"
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def send(self, number: signal.Signals) -> None:
         """Send any signal, SIGSTOP for instance."""
         os.kill(self.pid, number)
@@ -93,11 +98,16 @@ class Engine:
 class Engines:
     """A private Kafka and PostgreSQL."""
 
-    def __init__(self, directory: Path) -> None:
-        """Prepare both under an empty directory; neither runs yet."""
+    def __init__(self, directory: Path, links: Mapping[str, int] | None = None) -> None:
+        """Prepare both under an empty directory; neither runs yet.
+
+        ``links`` name further ways to Kafka, each with the port at which clients find it: a proxy's, which goes on to
+        the port that ``kafka_links`` has for it.
+        """
         self.directory = directory
         port, controller_port = free_port(), free_port()
-        kafka.prepare(directory / "kafka", port, controller_port)
+        self.kafka_links = {name: free_port() for name in links or {}}
+        kafka.prepare(directory / "kafka", port, controller_port, self._listeners(port, controller_port, links or {}))
         self.kafka_bootstrap = f"127.0.0.1:{port}"
         self.kafka = Engine("kafka", kafka.command(directory / "kafka"), directory / "kafka.log", signal.SIGTERM)
         postgres_port, password = free_port(), secrets.token_urlsafe()
@@ -105,6 +115,19 @@ class Engines:
         self.postgres_url = postgres.url(postgres_port, password)
         command = postgres.command(directory / "postgres", postgres_port)
         self.postgres = Engine("postgres", command, directory / "postgres.log", signal.SIGINT)
+
+    def _listeners(self, port: int, controller_port: int, links: Mapping[str, int]) -> dict[str, str]:
+        """A listener for each link beside the usual ones; a client is told the address of the link that it came by."""
+        usual = {"PLAINTEXT": port, "CONTROLLER": controller_port}
+
+        def listed(ports: Mapping[str, int]) -> str:
+            return ",".join(f"{name}://127.0.0.1:{number}" for name, number in (usual | dict(ports)).items())
+
+        return {
+            "listeners": listed(self.kafka_links),
+            "advertised.listeners": listed(links),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in [*usual, *links]),
+        }
 
     async def start_kafka(self) -> None:
         """Start it and wait until it answers requests."""

@@ -76,4 +76,6 @@ async def test_the_gateway_takes_nothing_that_it_cannot_keep(
         engines.kill_postgres()
         answer = await under_test.post(families(1, start=5000))
         assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        (gateway,) = under_test.running("gateway")
+        assert "Traceback" not in gateway.log.read_text(), "an outage is answered, not told with every request"
         await engines.start_postgres()

@@ -77,6 +77,9 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
             return problem_response(503, Problem("busy", ""), headers={"Retry-After": str(RETRY_AFTER_S)})
         return problem_response(500, Problem("server-error", ""))  # the framework logs it
 
+    for kind in database.OUTAGE:  # named, for what it knows as `Exception` only the framework logs with its traceback
+        app.add_exception_handler(kind, failed)
+
     async def _taken(holder: Holder, found: list[Piece], *, dry_run: bool) -> list[intake.Answer]:
         try:
             return await intake.take(pool, holder, found, repeat_after_s=settings.repeat_after_s, dry_run=dry_run)

@@ -14,6 +14,7 @@ from gateway.domain import Candidate, Holder, examine
 from gateway.request import Piece
 from gateway.store import Kept
 from servicekit.database import Connection, Pool
+from servicekit.failpoint import failpoint
 from servicekit.http import MOST_PROBLEMS
 
 
@@ -65,6 +66,7 @@ async def take(
                 raise _DryRunEnd
     except _DryRunEnd:
         pass
+    failpoint("request-committed")
     return answers
 
 

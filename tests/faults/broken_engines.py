@@ -1,0 +1,204 @@
+"""Engines that die, fill their disk, are slow, or have forgotten: F3, F10 to F13, F21."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import asyncpg
+import psutil
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.protocol.admin import DeleteGroupsRequest
+
+from ocop import kafka, postgres
+from ocop.errors import OcopError
+from ocop.rules.evidence import partitions
+from tests.delivery import healing
+from tests.engines import START_SECONDS
+from tests.faults import disk
+from tests.faults.frame import Fault, Stage
+from tests.waiting import until
+
+WAL, LOGS = "postgres/data/pg_wal", "kafka/data"
+FLAT_MB = 60  # so much more memory is no growth: caches fill
+SUBMISSIONS = "ocop.submission.registry"
+
+
+async def broker_dies(stage: Stage) -> None:
+    """Killed, away for a while, back; then once more in order, as at an upgrade."""
+    stage.engines.kill_kafka()
+    await stage.last(5)
+    await stage.engines.start_kafka()
+    await asyncio.sleep(stage.chance.uniform(0, 5))
+    await asyncio.to_thread(stage.engines.stop_kafka)
+    await stage.engines.start_kafka()
+
+
+async def database_dies(stage: Stage) -> None:
+    """`kill -9` in the middle of requests and decisions, twice."""
+    stage.cuts += 2
+    for _ in range(2):
+        enough = stage.load.sent + stage.chance.randint(1, 50)
+        while stage.load.sent < enough:
+            await asyncio.sleep(0.001)
+        stage.engines.kill_postgres()
+        await stage.last(3)
+        await stage.engines.start_postgres()
+        await asyncio.sleep(stage.chance.uniform(1, 4))
+
+
+# -------------------------------------------------------------------- full disks
+
+
+async def no_room_for_wal(stage: Stage) -> None:
+    """PostgreSQL finds no room for its next segment. It panics, and may not come up before there is room."""
+    stage.cuts += 1
+    directory = stage.engines.directory / WAL
+    stage.figures["filled MiB"] = disk.fill(directory) >> 20
+    try:
+        async with asyncio.timeout(30):
+            while await postgres.answers(stage.engines.postgres_url):
+                await _next_segment(stage.engines.postgres_url)
+        began, unavailable = time.monotonic(), stage.load.answers["unavailable"]
+        await stage.last(6)
+        stage.figures["answered 503 meanwhile"] = stage.load.answers["unavailable"] - unavailable
+        stage.expect(stage.load.answers["unavailable"] > unavailable, "the gateway says that it takes nothing")
+        stage.figures["server ended"] = stage.engines.postgres.ended
+        stage.figures["without room, s"] = round(time.monotonic() - began)
+    finally:
+        disk.free(directory)
+    if stage.engines.postgres.ended:  # as whoever supervises it does
+        stage.engines.kill_postgres()
+        stage.engines.postgres.launch()
+    await postgres.wait_until_answers(stage.engines.postgres_url, START_SECONDS)
+
+
+async def _next_segment(url: str) -> None:
+    """Makes the server want the next segment."""
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            await connection.execute("SELECT pg_switch_wal()", timeout=5)
+        finally:
+            connection.terminate()
+
+
+async def no_room_for_topics(stage: Stage) -> None:
+    """Kafka finds no room for records: it gives its only directory up, and ends. The outboxes keep what is said."""
+    directory = stage.engines.directory / LOGS
+    stage.figures["filled MiB"] = disk.fill(directory) >> 20
+    try:
+        began = time.monotonic()
+        while not stage.engines.kafka.ended and time.monotonic() < began + 30:
+            await asyncio.sleep(0.1)
+        stage.figures["broker ended"] = stage.engines.kafka.ended
+        await stage.last(6)
+    finally:
+        disk.free(directory)
+    if stage.engines.kafka.ended:  # as whoever supervises it does
+        stage.engines.kill_kafka()
+        stage.engines.kafka.launch()
+    try:
+        await kafka.wait_until_answers(stage.engines.kafka_bootstrap, START_SECONDS)
+    except OcopError:
+        stage.findings.append(f"Kafka does not come back: {stage.engines.kafka.last_words()}")
+        raise
+
+
+# -------------------------------------------------------------------- slow
+
+
+async def slow_database(stage: Stage) -> None:
+    """Every answer of PostgreSQL comes half a second late: slower, but nobody leaves, and memory stays flat."""
+    members, memory = await _members(stage.system.bootstrap), _memory(stage)
+    since = await healing.mark(stage.system.bootstrap, stage.system.urls)
+    for host in stage.hosts:
+        host.postgres.delay(0.5)
+    await stage.last(20)
+    stage.figures["still behind"] = await healing.left(since, stage.system.urls)
+    for host in stage.hosts:
+        host.postgres.mend()
+    stage.expect(await _members(stage.system.bootstrap) == members, "nobody is thrown out of a group")
+    grown = {name: round(after - memory[name]) for name, after in _memory(stage).items()}
+    stage.figures["grown by MB, most"] = max(grown.values())
+    stage.expect(max(grown.values()) < FLAT_MB, f"memory stays flat: {grown}")
+
+
+async def _members(bootstrap: str) -> dict[str, list[str]]:
+    """Who is in which group."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        answers = await admin.describe_consumer_groups(list(healing.READS))
+    finally:
+        await admin.close()
+    groups = [group for answer in answers for group in answer.groups]
+    return {name: sorted(member[0] for member in members) for _, name, _, _, _, members, *_ in groups}
+
+
+def _memory(stage: Stage) -> dict[str, float]:
+    """MB of each process."""
+    running = [process for host in stage.hosts for process in host.processes.values()]
+    return {each.log.stem: psutil.Process(each.process.pid).memory_info().rss / 1e6 for each in running}
+
+
+# -------------------------------------------------------------------- forgotten
+
+
+async def retention_passes(stage: Stage) -> None:
+    """While nobody reads them, submissions are deleted unread; the group's offsets, too."""
+    registries = [host.processes["registry"] for host in stage.hosts]
+    for process in registries:
+        process.kill()
+    await stage.last(6)  # the session of the dead is over
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.system.bootstrap)
+    await admin.start()
+    try:
+        ends = (await healing.mark(stage.system.bootstrap, stage.system.urls)).ends
+        gone: Mapping[object, RecordsToDelete] = {
+            each: RecordsToDelete(before_offset=ends[each]) for each in partitions(SUBMISSIONS)
+        }
+        unread = await _unread(stage, ends)
+        await admin.delete_records(gone)
+        await until(lambda: _deleted(admin, "registry"), 40)
+    finally:
+        await admin.close()
+    for process in registries:
+        process.launch()
+    for process in registries:
+        await process.ready()
+    stage.figures["deleted unread"] = unread
+    stage.expect(unread, "something was deleted unread")
+    stage.thrown.add("is on no topic as it was accepted")  # for it was, and is no more
+    told = sum(process.log.read_text().count("records gone unread") for process in registries)
+    stage.expect(told, "it is said that records have gone unread")
+
+
+async def _unread(stage: Stage, ends: Mapping[object, int]) -> int:
+    stands = await stage.system.fetch(
+        "registry", "SELECT partition, next_offset FROM position WHERE topic = $1", SUBMISSIONS
+    )
+    read = dict(stands)
+    return sum(ends[each] - read.get(each.partition, 0) for each in partitions(SUBMISSIONS))
+
+
+async def _deleted(admin: AIOKafkaAdminClient, group: str) -> bool:
+    """Deletes a group and its offsets; false while somebody is in it."""
+    node = await admin.find_coordinator(group)
+    answer = await admin._send_request_to_node(node, DeleteGroupsRequest([group]))  # aiokafka has no call for it
+    return all(code == 0 for _, code in answer.results)
+
+
+FAULTS = (
+    Fault("F3", "the broker killed, then restarted in order", broker_dies),
+    Fault("F10", "PostgreSQL killed under load, twice", database_dies),
+    Fault("F11", "no room for PostgreSQL's WAL", no_room_for_wal, disk=(WAL, 512)),
+    Fault("F12", "no room for Kafka's topics", no_room_for_topics, disk=(LOGS, 192)),
+    Fault("F13", "every answer of PostgreSQL half a second late", slow_database),
+    Fault(
+        "F21",
+        "retention passes stopped readers; the group's offsets deleted",
+        retention_passes,
+        {"OCOP_REPEAT_AFTER_S": "10"},
+    ),
+)

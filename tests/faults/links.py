@@ -1,0 +1,87 @@
+"""Links to the engines that are cut, lose answers, break or slow down: F4 to F7."""
+
+import asyncio
+
+from servicekit.kafka import SEND_TIMEOUT_S
+from tests.faults.frame import Fault, Stage
+from tests.faults.proxy import Proxy
+
+OLD = ("broken", "late", "forgotten")
+SESSION_S = 6  # OCOP_SESSION_TIMEOUT_MS of the system under test
+
+
+def _old(stage: Stage) -> str:
+    """What becomes of connections that were there before: with three seeds each way once."""
+    stage.figures["old connections"] = old = OLD[stage.seed % len(OLD)]
+    return old
+
+
+async def kafka_cut(stage: Stage) -> None:
+    """One host hears nothing of Kafka past its session; what it had on its way arrives late."""
+    host = stage.chance.choice(stage.hosts)
+    host.kafka.cut()
+    await stage.last(20)
+    host.kafka.mend(_old(stage))
+
+
+async def postgres_cut(stage: Stage) -> None:
+    """One host hears nothing of PostgreSQL: it is not ready and acknowledges nothing."""
+    host = stage.chance.choice(stage.hosts)
+    stage.cuts += 1
+    host.postgres.cut()
+    await stage.last(15)
+    gateway = host.processes["gateway"].url
+    stage.figures["ready?"], stage.figures["submissions?"] = await asyncio.gather(
+        stage.load.asked(f"{gateway}/health/ready"), stage.load.asked(f"{gateway}/v1/submissions")
+    )
+    stage.expect(stage.figures["ready?"].startswith("503"), "the cut host's gateway says that it is not ready")
+    host.postgres.mend(_old(stage))
+
+
+async def answers_lost(stage: Stage) -> None:
+    """Requests pass, answers do not: of Kafka for longer than a relay waits, so that it says all of it again; then of
+    PostgreSQL on one host, where commits are done that nobody hears of."""
+    for host in stage.hosts:
+        host.kafka.lose_answers()
+    await stage.last(SEND_TIMEOUT_S + 3)
+    for host in stage.hosts:
+        host.kafka.mend()
+    stage.cuts += 1
+    link = stage.chance.choice(stage.hosts).postgres
+    link.lose_answers()
+    await asyncio.sleep(5)
+    link.mend()
+
+
+async def one_by_one(stage: Stage) -> None:
+    """All four links, one after the other, each in a way and for a time of its own, some at the same time."""
+    links = [link for host in stage.hosts for link in host.links]
+    stage.cuts += len(links)
+    async with asyncio.TaskGroup() as group:
+        for link in stage.chance.sample(links, len(links)):
+            group.create_task(_troubled(stage, link))
+            await asyncio.sleep(stage.chance.uniform(2, 6))
+
+
+async def _troubled(stage: Stage, link: Proxy) -> None:
+    trouble = stage.chance.choice(("cut", "cut", "deaf", "short", "slow"))
+    stage.figures.setdefault("troubles", []).append(trouble)
+    match trouble:
+        case "cut":
+            link.cut()
+        case "deaf":
+            link.lose_answers()
+        case "short":
+            link.reset_after(stage.chance.randint(100, 20_000))
+        case _:
+            link.delay(0.3)
+    await asyncio.sleep(stage.seconds or stage.chance.uniform(3, 1.5 * SESSION_S))
+    link.mend(stage.chance.choice(OLD))
+
+
+FAULTS = (
+    Fault("F4", "services ↔ Kafka cut past the session, on one host; late writes arrive", kafka_cut),
+    Fault("F5", "services ↔ PostgreSQL cut, on one host", postgres_cut),
+    Fault("F6", "answers of Kafka, then of PostgreSQL are lost; requests pass", answers_lost),
+    Fault("F7", "all links cut, deaf, slow or broken one by one, mended at random", one_by_one),
+)

@@ -1,0 +1,78 @@
+"""Too much, or nothing but bad: F14, F16."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import cache
+
+import httpx2
+
+from tests.faults.frame import RATE, Fault, Stage
+from tests.gateway.serving import BATCH
+from tests.hostile.test_flood import FLOODERS, Flood, refused
+
+BURST_S, TIMES = 10, 10
+POISONER = "2025-01"
+SLOWER, AS_BEFORE_S = 4, 0.5  # two cores carry the flood beside the others; so fast is fast enough
+LIMITS = {"OCOP_KEY_EVENTS_S": "300", "OCOP_KEY_REQUESTS_S": "50"}
+
+
+async def burst(stage: Stage) -> None:
+    """Ten times as much. What does not fit is answered 503 or 429, and comes again; all that was taken arrives."""
+    began, before = time.monotonic(), stage.load.sent
+    stage.load.burst(RATE * TIMES * BURST_S)
+    while stage.load.sent < before + RATE * TIMES * BURST_S:
+        await asyncio.sleep(0.05)
+    stage.figures["events a second"] = round((stage.load.sent - before) / (time.monotonic() - began))
+    stage.figures["answered 503 or 429"] = stage.load.answers["unavailable"]
+    stage.expect(stage.load.answers["unavailable"], "the bound of the outbox is felt")
+
+
+async def poison(stage: Stage) -> None:
+    """One province sends batches in which all is wrong, as fast as it is answered; the others are as they were."""
+    began, unavailable = time.monotonic(), stage.load.answers["unavailable"]
+    await asyncio.sleep(5)
+    before = stage.load.took(began, time.monotonic())
+    began = time.monotonic()
+    answers = await _flood(stage)
+    during = stage.load.took(began, time.monotonic())
+    stage.figures["poison answered"] = dict(answers)
+    stage.figures["others before, s"], stage.figures["others meanwhile, s"] = _told(before), _told(during)
+    stage.expect(answers[429], "the poisoner is limited")
+    stage.expect(not any(status >= 500 for status in answers), "no poison is answered 5xx")
+    stage.expect(stage.load.answers["unavailable"] == unavailable, "nobody else is refused")
+    stage.expect(
+        _median(during) < max(AS_BEFORE_S, SLOWER * _median(before)), "the others are answered as fast as before"
+    )
+
+
+async def _flood(stage: Stage) -> Counter[int]:
+    """What a flood over both gateways is answered."""
+    headers = {"Authorization": f"Bearer {await stage.system.key(POISONER, 'test')}", "Content-Type": BATCH}
+    async with AsyncExitStack() as stack:
+        floods = []
+        for gateway in stage.load.gateways:
+            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=gateway, timeout=60))
+            floods.append(Flood(client, headers, cache(lambda: refused(POISONER))))
+        running = [asyncio.create_task(flood.run()) for flood in floods for _ in range(FLOODERS)]
+        await stage.last(15)
+        for flood in floods:
+            flood.stop.set()
+        await asyncio.gather(*running)
+    return sum((flood.answers for flood in floods), Counter())
+
+
+def _median(seconds: Sequence[float]) -> float:
+    return seconds[len(seconds) // 2]
+
+
+def _told(seconds: Sequence[float]) -> str:
+    return f"median {_median(seconds):.3f}, 99 % {seconds[len(seconds) * 99 // 100]:.3f}, of {len(seconds)}"
+
+
+FAULTS = (
+    Fault("F14", "a burst of ten times the load, beyond the outbox's bound", burst, {"OCOP_OUTBOX_ROWS": "300"}),
+    Fault("F16", "one province sends nothing but poison, as fast as it can", poison, LIMITS),
+)

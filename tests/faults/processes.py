@@ -1,0 +1,145 @@
+"""Services that die, stand still, come and go, or whose producer is fenced: F1, F2, F8, F9, F24."""
+
+import asyncio
+import signal
+import time
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.record.memory_records import MemoryRecords
+
+from contracts.topics import TOPICS
+from ocop.rules.evidence import partitions
+from servicekit import database
+from tests.delivery.system import SERVICES
+from tests.faults.frame import Fault, Stage
+
+PLACES = ("before-transaction", "before-commit", "after-commit", "relay-sent", "drain-before-commit")
+DECIDING = ("registry", "evaluation", "marketplace")
+FAILPOINT = "OCOP_FAILPOINT"
+REBUILT_S = 5
+
+
+async def failpoints(stage: Stage) -> None:
+    """A decider dies at each place where it may; then the postman between a mail and its mark."""
+    for place in PLACES:
+        await _dies_at(stage, stage.chance.choice(DECIDING), place)
+    await _dies_at(stage, "notifications", "mail-sent")
+    stage.cuts += 1
+
+
+async def gateway_commits(stage: Stage) -> None:
+    """A gateway dies between its commit and its answer, on each host; its clients send the same again."""
+    for _ in range(4):
+        await _dies_at(stage, "gateway", "request-committed")
+
+
+async def _dies_at(stage: Stage, service: str, place: str) -> None:
+    """Of one replica: armed, dead, started again as it was."""
+    process = stage.chance.choice(stage.hosts).processes[service]
+    process.send(signal.SIGTERM)
+    await asyncio.to_thread(process.process.wait, 30)
+    plain = process.environment
+    process.environment = {**plain, FAILPOINT: place}
+    process.launch()
+    dying = asyncio.create_task(process.died(40))
+    while not dying.done():
+        await asyncio.sleep(0.5)
+        if place == "relay-sent":
+            await _new_leader(stage, service)
+    await dying
+    process.environment = plain
+    process.launch()
+    await process.ready()
+
+
+async def _new_leader(stage: Stage, service: str) -> None:
+    """Takes the relay's lock from whoever has it."""
+    connection = await database.connect(stage.system.databases[service].superuser)
+    try:
+        await connection.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database
+               WHERE locktype = 'advisory' AND granted AND d.datname = current_database() AND objsubid = 1"""
+        )
+    finally:
+        await connection.close()
+
+
+async def stands_still(stage: Stage) -> None:
+    """A whole host is stopped past its session, each process in the middle of something, and goes on."""
+    host = stage.chance.choice(stage.hosts)
+    stage.cuts += 1
+    for process in host.processes.values():
+        process.send(signal.SIGSTOP)
+        await asyncio.sleep(stage.chance.uniform(0, 0.3))
+    await stage.last(15)
+    for process in host.processes.values():
+        process.send(signal.SIGCONT)
+
+
+async def storm(stage: Stage) -> None:
+    """Replicas come and go, in order or by `kill -9`, faster than a group settles."""
+    until = time.monotonic() + (stage.seconds or 20)
+    turns = 0
+    while time.monotonic() < until:
+        host = stage.chance.choice(stage.hosts)
+        process = host.processes[stage.chance.choice(SERVICES[1:])]
+        turns += 1
+        stage.cuts += process.service == "notifications"
+        process.send(stage.chance.choice((signal.SIGTERM, signal.SIGKILL)))
+        await asyncio.to_thread(process.process.wait, 30)
+        process.launch()
+        await asyncio.sleep(stage.chance.uniform(0, 1))
+    stage.figures["restarts"] = turns
+
+
+async def producers_fenced(stage: Stage) -> None:
+    """Kafka has heard of a later epoch of each relay's producer, and takes nothing more from it. A new one is made, and
+    what the old one had in hand is sent by it."""
+    fenced = 0
+    for topic in TOPICS:
+        for each in partitions(topic):
+            segment = stage.engines.directory / "kafka" / "data" / f"{topic}-{each.partition}" / f"{0:020}.log"
+            last = _last_batch(segment.read_bytes())
+            if last is not None:
+                await _fence(stage.system.bootstrap, each, *last)
+                fenced += 1
+    began = time.monotonic()
+    await stage.system.healed(60)
+    stage.figures["partitions fenced"], stage.figures["sends on after, s"] = fenced, round(time.monotonic() - began, 1)
+    logs = [process.log.read_text() for process in stage.system.processes]
+    stage.figures["producers given up"] = given_up = sum(log.count("ProducerFenced") > 0 for log in logs)
+    stage.expect(given_up, "some relay has met the fence")
+    stage.expect(time.monotonic() - began <= REBUILT_S, f"a producer is made anew within {REBUILT_S} s")
+
+
+def _last_batch(log: bytes) -> tuple[int, int, Any] | None:
+    """Producer, epoch and last record of what lies in a partition; None if nothing of a producer with an id does."""
+    found, batches = None, MemoryRecords(log)
+    while batches.has_next() and (batch := batches.next_batch()) is not None:
+        if batch.producer_id >= 0:
+            *_, record = batch
+            found = (batch.producer_id, batch.producer_epoch, record)
+    return found
+
+
+async def _fence(bootstrap: str, partition: TopicPartition, producer_id: int, epoch: int, record: Any) -> None:
+    """Says a record again, as the same producer in its next epoch."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    producer._txn_manager.set_pid_and_epoch(producer_id, epoch + 1)  # instead of asking for an id of its own
+    await producer.start()
+    try:
+        await producer.send_and_wait(
+            partition.topic, record.value, record.key, partition.partition, headers=list(record.headers)
+        )
+    finally:
+        await producer.stop()
+
+
+FAULTS = (
+    Fault("F1", "a decider dies at each failpoint, the postman after a mail", failpoints),
+    Fault("F2", "a gateway dies between commit and answer", gateway_commits),
+    Fault("F8", "a host stands still past its session (SIGSTOP), and goes on", stands_still),
+    Fault("F9", "rebalance storm: replicas come and go", storm),
+    Fault("F24", "the relays' producers fenced by Kafka", producers_fenced),
+)

@@ -1,0 +1,128 @@
+"""The short form of `make faults`: one link cut under load; and what the faults are made of can break a link."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ocop.home import free_port
+from servicekit import database, outbox, relay
+from servicekit.outbox import Outgoing
+from servicekit.relay import Relay
+from tests.engines import Databases
+from tests.faults import frame
+from tests.faults.catalogue import ELSEWHERE, FAULTS
+from tests.faults.proxy import Proxy, proxy
+from tests.waiting import until
+
+WAIT_S = 0.3  # in which an echo would have come
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1000):
+            writer.write(data)
+    except ConnectionResetError:
+        pass
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def _linked() -> AsyncIterator[Proxy]:
+    server = await asyncio.start_server(_echo, "127.0.0.1", 0)
+    async with server, proxy(free_port(), server.sockets[0].getsockname()[1]) as link:
+        yield link
+    await asyncio.sleep(0)  # what was ended is told so
+
+
+async def _heard(reader: asyncio.StreamReader) -> bytes | None:
+    """What comes; None if nothing does, b"" if the connection has broken."""
+    try:
+        return await asyncio.wait_for(reader.read(1000), WAIT_S)
+    except TimeoutError:
+        return None
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize(("old", "then"), [("late", b"2"), ("broken", b""), ("forgotten", None)])
+async def test_a_link_that_is_cut_and_mended(old: str, then: bytes | None) -> None:
+    async with _linked() as link:
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        writer.write(b"1")
+        assert await _heard(reader) == b"1"
+        link.cut()
+        writer.write(b"2")
+        assert await _heard(reader) is None
+        late_reader, late_writer = await asyncio.open_connection("127.0.0.1", link.port)
+        late_writer.write(b"3")
+        assert await _heard(late_reader) is None
+        link.mend(old)
+        assert await _heard(reader) == then
+        assert await _heard(late_reader) == b"3", "who came meanwhile is served"
+        for each in (writer, late_writer):
+            each.transport.abort()
+
+
+async def test_a_link_that_loses_answers_or_breaks_or_is_slow() -> None:
+    async with _linked() as link:
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        link.lose_answers()
+        writer.write(b"1")
+        assert await _heard(reader) is None
+        link.mend()
+        assert await _heard(reader) == b"", "the rest would make no sense"
+        writer.transport.abort()
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        link.delay(0.2)
+        began = time.monotonic()
+        writer.write(b"2")
+        assert await _heard(reader) == b"2"
+        assert time.monotonic() - began >= 0.2
+        link.mend()
+        link.reset_after(3)
+        writer.write(b"12345")
+        assert await _heard(reader) == b"123"
+        assert await _heard(reader) == b""
+        writer.transport.abort()
+
+
+async def test_a_relay_whose_connection_was_lost_without_a_word_leads_again(
+    kafka_topics: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LEADER_IDLE_S", 1)
+    made = await databases.make("registry")
+    port = frame.port_of(made.app)
+    async with proxy(free_port(), int(port)) as link:
+        running = asyncio.create_task(
+            Relay("registry", kafka_topics, made.app.replace(f":{port}/", f":{link.port}/")).run()
+        )
+        connection = await database.connect(made.app)
+
+        async def emptied() -> bool:
+            return not await connection.fetchval("SELECT count(*) FROM outbox")
+
+        row = Outgoing("ocop.registry.owner", "key", {"ce_id": "1"}, b"1")
+        await outbox.put(connection, [row])
+        await until(emptied)
+        link.cut()
+        link.mend("forgotten")
+        await outbox.put(connection, [row])
+        await until(emptied, 15)
+        await connection.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_every_number_is_a_fault_or_said_to_be_proved_elsewhere() -> None:
+    assert sorted([*FAULTS, *ELSEWHERE]) == sorted(f"F{n}" for n in range(1, 27))
+
+
+async def test_one_host_is_cut_off_from_postgresql_under_load(tmp_path: Path) -> None:
+    result = await frame.play(FAULTS["F5"], 1, tmp_path, seconds=4)
+    assert result["findings"] == []
+    assert result["answers"]["accepted"] > 0
