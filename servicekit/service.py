@@ -28,6 +28,7 @@ from servicekit.telemetry import configure_logging
 log = structlog.get_logger(__name__)
 
 AGAIN_S = 1.0
+PROBE_S = 2.0
 Work = Callable[[], Awaitable[None]]
 
 
@@ -142,7 +143,8 @@ class Service:
 
     async def _database(self) -> list[str]:
         try:
-            await self.pool.fetchval("SELECT 1", timeout=2)
+            async with asyncio.timeout(PROBE_S):  # for a new connection, too: who asks does not wait for long
+                await self.pool.fetchval("SELECT 1")
         except Exception as error:
             return [f"database: {type(error).__name__}"]
         return []
