@@ -86,10 +86,10 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
     for name, value in headers:
         if name.startswith("ce_") or name == "content-type":
             try:
-                found[name] = value.decode()
+                found[name] = text = value.decode()
             except (UnicodeDecodeError, AttributeError):
                 raise EnvelopeError(_pointer(name), "is not UTF-8 text") from None
-            if "\0" in found[name]:  # PostgreSQL has no text with it
+            if "\0" in text:  # PostgreSQL has no text with it
                 raise EnvelopeError(_pointer(name), "holds a NUL")
     if found.get("ce_specversion") != "1.0":
         raise EnvelopeError("/specversion", "is not 1.0")

@@ -5,7 +5,7 @@ PostgreSQL must not restart the fleet, so neither is asked here. Ready = databas
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -18,7 +18,7 @@ Check = Callable[[], Awaitable[list[str]]]
 
 
 class Health:
-    """What one process knows of its own condition. `missing` checks say in words what is not there yet."""
+    """What a loop knows of its own condition. `missing` checks say in words what is not there yet."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class Health:
             self._lagging_since = self._clock()
 
     def dead(self) -> str | None:
-        """Why this process should be restarted, or None."""
+        """Why the process of this loop should be restarted, or None."""
         now = self._clock()
         if now - self._turned > TURN_LIMIT_S:
             return f"the loop has not turned for {now - self._turned:.0f} s"
@@ -60,18 +60,18 @@ class Health:
         return found
 
 
-def health_routes(health: Health) -> APIRouter:
-    """`/health/live`, `/health/ready`, `/metrics`."""
+def health_routes(loops: Sequence[Health]) -> APIRouter:
+    """`/health/live`, `/health/ready`, `/metrics` of a process with these loops; there may come to be more."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/health/live")
     async def live() -> JSONResponse:
-        reason = health.dead()
+        reason = next((why for health in loops if (why := health.dead())), None)
         return JSONResponse({"live": reason is None, "reason": reason}, 200 if reason is None else 503)
 
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:
-        missing = await health.missing()
+        missing = [what for health in loops for what in await health.missing()]
         return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
     @routes.get("/metrics")

@@ -11,7 +11,7 @@ get one row for each.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -37,17 +37,22 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A domain event as `rows` gets it."""
+    """A domain event as `rows` gets it; `subject` is the aggregate's id."""
 
+    id: UUID
+    subject: UUID
     envelope: Envelope
     data: BaseModel
     topic: str
     payload: bytes
 
-    @property
-    def subject(self) -> UUID:
-        """The aggregate's id."""
-        return UUID(self.envelope.subject)
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """The event in a record that decoded."""
+        envelope, data = message.envelope, message.data
+        id_, subject = message.named_uuid("id"), message.named_uuid("subject")
+        assert envelope and data and id_ and subject  # callers look at `error` and `ignored` before
+        return cls(id_, subject, envelope, data, message.topic, message.payload)
 
 
 @dataclass(frozen=True)
@@ -143,19 +148,20 @@ class Projectors:
         error: dict[str, Any] | None = None,
     ) -> None:
         changes = Changes()
-        keys = set(heads)
+        numbered: list[tuple[Key, int, Message]] = []
         for message in messages:
-            key = _key(message)
-            if key is not None:
-                keys.add(key)
+            place = _place(message)
+            if place is not None:
+                numbered.append((*place, message))
             elif not any(row.message.same_bytes(message) for row in changes.added) and not await held.same_bytes(
                 connection, message
             ):
                 changes.added.append(
                     _aside(message, None, None, "failed", failure.undecodable(message.error, message.field))
                 )
-        streams = await self._lock(connection, keys)
         retried = set(heads)
+        keys = retried | {key for key, _, _ in numbered}
+        streams = await self._lock(connection, keys)
         for key, rows in (await held.rows(connection, keys, HELD_LOADED) if keys else {}).items():
             for row in rows:
                 # What lay beyond the rows that were looked at may be held twice, or have been applied meanwhile.
@@ -164,11 +170,7 @@ class Projectors:
                 else:
                     streams[key].held[row.n] = row
         applied: dict[Key, list[Message]] = {}
-        for message in messages:
-            key = _key(message)
-            number = message.named_number("subjectsequence")
-            if key is None or number is None:
-                continue
+        for key, number, message in numbered:
             self._arrive(streams[key], key, number, message, error, changes, applied)
         each = max(1, depth // max(1, sum(bool(stream.held) for stream in streams.values()))) if depth else 0
         for key, stream in streams.items():
@@ -277,7 +279,7 @@ class Projectors:
         )
         for topic, projection in self._projections.items():
             per_subject = [
-                [_event(message) for message in messages if not message.ignored]
+                [Event.of(message) for message in messages if not message.ignored]
                 for key, messages in applied.items()
                 if key[0] == topic
             ]
@@ -309,16 +311,10 @@ async def _write_rows(connection: Connection, projection: Projection, events: Se
         await connection.copy_records_to_table(table.name, columns=table.columns, records=rows[table.name])
 
 
-def _key(message: Message) -> Key | None:
-    subject = message.named_uuid("subject")
-    if subject is None or not message.named_number("subjectsequence"):
-        return None
-    return (message.topic, subject)
-
-
-def _event(message: Message) -> Event:
-    assert message.envelope is not None and message.data is not None  # only what decoded is applied
-    return Event(message.envelope, message.data, message.topic, message.payload)
+def _place(message: Message) -> tuple[Key, int] | None:
+    """The stream that a record is of and its number there, or None where the bytes do not say."""
+    subject, number = message.named_uuid("subject"), message.named_number("subjectsequence")
+    return ((message.topic, subject), number) if subject is not None and number else None
 
 
 def _aside(message: Message, key: Key | None, number: int | None, reason: str, error: dict[str, Any] | None) -> HeldRow:

@@ -4,7 +4,7 @@ poll ─► decode ─► BEGIN · lock positions · leave out what another has 
   │                 │
   │                 ├─ database away, deadlock …    back off, the same poll again
   │                 └─ anything else                one record at a time; five times alone: put aside as failed
-  └─ held rows that became ready are the second input, on a connection of their own
+  └─ held rows that became ready are the second input: `waker`
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from servicekit.message import Message, decode
 from servicekit.patience import BUDGET_S, Backoff, alone
 from servicekit.settings import Settings
 from servicekit.telemetry import METRICS
-from servicekit.waker import Waker, repeat
+from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,6 @@ class Runner(ConsumerRebalanceListener):
         self._joined = False
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
-        self._waker = Waker(pool, handlers, health, committed)
         self._subscription = Subscription(
             settings.kafka_bootstrap,
             service,
@@ -94,7 +93,6 @@ class Runner(ConsumerRebalanceListener):
                 await backoff.wait()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._waker.run())
                 group.create_task(repeat(LOOK_EVERY_S, self._look_round))
                 group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
@@ -24,6 +25,7 @@ from servicekit.runner import Runner
 from servicekit.setback import unknown_records
 from servicekit.settings import Settings
 from servicekit.telemetry import configure_logging
+from servicekit.waker import Waker
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ class Service:
         self.name = name
         self.settings = settings
         self.health = Health()
+        self._loops = [self.health]
         self.relay = Relay(name, settings.kafka_bootstrap, settings.database_url)
         self._waits_for = ["start"]
         self.health.checks += [self._waiting, self._database]
@@ -68,7 +71,7 @@ class Service:
     ) -> None:
         """Serves HTTP at once; reads, sends and works once everything is there. Returns after SIGTERM or SIGINT."""
         app = app or FastAPI(title=self.name, openapi_url=None)
-        app.include_router(health_routes(self.health))
+        app.include_router(health_routes(self._loops))
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -97,17 +100,21 @@ class Service:
 
     async def _work(self, reads: Sequence[Handler], workers: Sequence[Work]) -> None:
         await self._begin()
-        loops: list[Work] = list(workers)
+        # What start has made stays. A poll makes tens of thousands of objects, hardly one of them in a cycle.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        loops: list[Work] = [self._turn, *workers]
         if reads:
-            runner = Runner(self.name, self.settings, self.pool, reads, self.health, self.relay.wake)
-            loops.append(runner.run)
+            loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
+            for _ in range(self.settings.readers):
+                health = Health()
+                self._loops.append(health)
+                loops.append(Runner(self.name, self.settings, self.pool, reads, health, self.relay.wake).run)
         if "sending" in migrate.LINES[self.name]:
             loops.append(self.relay.run)
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(_coroutine(loop))
-            if not reads:
-                group.create_task(self._turn())
 
     async def _turn(self) -> None:
         while True:

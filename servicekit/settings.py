@@ -20,5 +20,8 @@ class Settings(BaseSettings):
     session_timeout_ms: Annotated[
         int, Field(ge=6000, le=300_000, description="after this silence the group gives our partitions away")
     ] = 30_000
+    readers: Annotated[
+        int, Field(ge=1, le=4, description="members of the group in this process: one decodes while another commits")
+    ] = 1
     poll_records: Annotated[int, Field(ge=1, le=5000, description="most records in one transaction")] = 500
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"

@@ -60,8 +60,8 @@ class Rebuild:
         message = decode(record)
         if message.envelope is None or message.data is None or message.envelope.subjectsequence is None:
             return
-        event = Event(message.envelope, message.data, record.topic, record.value)
-        subject, number, event_id = event.subject, message.envelope.subjectsequence, UUID(message.envelope.id)
+        event = Event.of(message)
+        subject, number, event_id = event.subject, message.envelope.subjectsequence, event.id
         if subject in self._held or record.number in self._skipped or (subject, number) in self._seen:
             return
         self._seen.add((subject, number))

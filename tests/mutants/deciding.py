@@ -38,9 +38,8 @@ MUTANTS = (
         BATCH,
         "        elif row.outcome_seq:\n",
         """        elif row.outcome_seq:
-            first = str(row.submission_id).encode()
-            headers = tuple((k, first if k == "ce_correlationid" else v) for k, v in message.headers)
-            message = __import__("dataclasses").replace(message, headers=headers)
+            change = __import__("dataclasses").replace
+            message = change(message, envelope=change(message.envelope, correlationid=str(row.submission_id)))
 """,
         f"{TEST}::test_a_repeat_is_answered_to_the_submission_id_that_asks",
     ),

@@ -91,22 +91,19 @@ MUTANTS = (
         "reduced-before-handled",
         "a batch is reduced to the highest number of a handled type",
         PROJECTOR,
-        "[_event(message) for message in messages if not message.ignored]",
-        "[_event(message) for message in messages[-1:] if not message.ignored]",
+        "[Event.of(message) for message in messages if not message.ignored]",
+        "[Event.of(message) for message in messages[-1:] if not message.ignored]",
         f"{TEST}::test_an_unknown_type_counts_as_applied_but_state_stays_at_the_last_handled",
     ),
     mutant(
         "unknown-type-not-counted",
         "reading advances over every type, ignored ones too",
         PROJECTOR,
-        """        for message in messages:
-            key = _key(message)
-            number""",
-        """        for message in messages:
+        "        for key, number, message in numbered:\n",
+        """        for key, number, message in numbered:
             if message.ignored:
                 continue
-            key = _key(message)
-            number""",
+""",
         f"{TEST}::test_an_unknown_type_counts_as_applied_but_state_stays_at_the_last_handled",
     ),
     mutant(

@@ -256,7 +256,8 @@ def recognition_event(event: str, example: str) -> Event:
         recordedtime=received,
         subjectsequence=2,
     )
-    return Event(envelope, decode_event(type_, payload), "ocop.evaluation.recognition", payload)
+    data = decode_event(type_, payload)
+    return Event(UUID(envelope.id), UUID(envelope.subject), envelope, data, "ocop.evaluation.recognition", payload)
 
 
 def test_a_revocation_is_told() -> None:

@@ -70,7 +70,7 @@ async def test_the_three_endpoints(health: Health, clock: Clock) -> None:
 
     health.checks.append(check)
     app = FastAPI()
-    app.include_router(health_routes(health))
+    app.include_router(health_routes([Health(clock), health]))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
         assert (live.status_code, ready.status_code) == (200, 503), "an outage must not restart the fleet"

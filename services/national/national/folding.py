@@ -8,6 +8,17 @@ def fold(text: str) -> str:
 
     Folded twice it stays as it is.
     """
-    bare = unicodedata.normalize("NFKD", text).casefold().replace("đ", "d")
-    marks_off = (sign for sign in unicodedata.normalize("NFKD", bare) if not unicodedata.category(sign).startswith("M"))
-    return " ".join("".join(sign if sign.isalnum() else " " for sign in marks_off).split())
+    return " ".join(text.translate(_FOLDED).split())
+
+
+class _Folded(dict[int, str]):
+    """What each character becomes, worked out when it is first met: no step of folding looks at its neighbours."""
+
+    def __missing__(self, code: int) -> str:
+        bare = unicodedata.normalize("NFKD", chr(code)).casefold().replace("đ", "d")
+        letters = [sign for sign in unicodedata.normalize("NFKD", bare) if unicodedata.category(sign)[0] != "M"]
+        self[code] = "".join(sign if sign.isalnum() else " " for sign in letters)
+        return self[code]
+
+
+_FOLDED = _Folded()

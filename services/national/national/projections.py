@@ -47,7 +47,7 @@ EVENT_COLUMNS: Final = (
 def owner_rows(event: Event) -> Rows:
     """The owner (chủ thể) and the days on which each of its documents holds."""
     state = _state(event, OwnerState)
-    made_by = UUID(event.envelope.id)
+    made_by = event.id
     closed = domain.span(state.closed.closed_on, state.closed.origin.stated_on) if state.closed else (None, None)
     periods = domain.owner_periods(state)
     return {
@@ -59,7 +59,7 @@ def owner_rows(event: Event) -> Rows:
 def product_rows(event: Event) -> Rows:
     """The product (sản phẩm) and the days on which each of its documents holds, with its places on both maps."""
     state = _state(event, ProductState)
-    made_by = UUID(event.envelope.id)
+    made_by = event.id
     end = state.discontinued
     discontinued = domain.span(end.discontinued_on, end.origin.stated_on) if end else (None, None)
     return {
@@ -87,7 +87,7 @@ def product_rows(event: Event) -> Rows:
 def recognition_rows(event: Event) -> Rows:
     """A product's recognitions (công nhận): what was issued, and on which days the product counts by which."""
     state = _state(event, RecognitionState)
-    product, made_by = state.product.id, UUID(event.envelope.id)
+    product, made_by = state.product.id, event.id
     certificates = list(enumerate(domain.certificates(state), 1))
     return {
         "recognition": [(product, made_by)],
@@ -143,7 +143,7 @@ def recognition_rows(event: Event) -> Rows:
 def listing_rows(event: Event) -> Rows:
     """The listing (tin bán trên sàn) and the days on which its product is offered by it."""
     state = _state(event, ListingState)
-    made_by = UUID(event.envelope.id)
+    made_by = event.id
     latest = max(state.documents, key=lambda document: document.origin.sequence)
     return {
         "listing": [(state.id, state.namespace, state.ref, latest.product.id, made_by)],
@@ -170,7 +170,7 @@ def event_row(event: Event) -> tuple[Any, ...]:
     correlation = UUID(envelope.correlationid)
     origin = next((o for o in _origins(event.data) if o.submission_id == correlation), None)
     return (
-        UUID(envelope.id),
+        event.id,
         event.topic,
         event.subject,
         envelope.subjectsequence,
