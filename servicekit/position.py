@@ -50,11 +50,15 @@ async def settle(
     Made on first sight at the log's start. A topic made anew starts from its beginning: seeking alone would
     leave the old row, below which records are dropped silently. Below the log's start: records are gone unread,
     which is counted and logged. Beyond its end: the log has lost its tail; what comes next is read from there.
+    A row that has moved since the log was asked stays: another reads there, and what the log said then is old.
     """
+    async with pool.acquire() as connection:
+        before = await _rows(connection, partitions)
     ids = await topic_ids(bootstrap, {partition.topic for partition in partitions})
     first = await consumer.beginning_offsets(list(partitions))
     last = await consumer.end_offsets(list(partitions))
     settled: dict[TopicPartition, int] = {}
+    epochs = {partition: ids[partition.topic] for partition in partitions}
     async with pool.acquire() as connection, connection.transaction():
         wanted = sorted(partitions)
         await connection.execute(
@@ -65,11 +69,13 @@ async def settle(
             [first[partition] for partition in wanted],
             [ids[partition.topic] for partition in wanted],
         )
-        stands = await lock(connection, wanted)
-        epochs = await _epochs(connection, wanted)
+        await lock(connection, wanted)
+        stands = await _rows(connection, wanted)
         for partition in wanted:
-            where = stands[partition]
-            if epochs[partition] != ids[partition.topic]:
+            where, topic_id = stands[partition]
+            if before.get(partition, (first[partition], ids[partition.topic])) != stands[partition]:
+                epochs[partition] = topic_id
+            elif topic_id != ids[partition.topic]:
                 log.warning("topic made anew, reading from its start", partition=str(partition), was=where)
                 where = first[partition]
                 await _free_places(connection, partition)
@@ -91,19 +97,20 @@ async def settle(
             [partition.topic for partition in wanted],
             [partition.partition for partition in wanted],
             [settled[partition] for partition in wanted],
-            [ids[partition.topic] for partition in wanted],
+            [epochs[partition] for partition in wanted],
         )
     return settled
 
 
-async def _epochs(connection: Connection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, UUID]:
+async def _rows(connection: Connection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, UUID]]:
+    """Where each row stands, and in which epoch of its topic."""
     rows = await connection.fetch(
-        """SELECT topic, partition, topic_id FROM position
+        """SELECT topic, partition, next_offset, topic_id FROM position
            WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))""",
         [partition.topic for partition in partitions],
         [partition.partition for partition in partitions],
     )
-    return {TopicPartition(row["topic"], row["partition"]): row["topic_id"] for row in rows}
+    return {TopicPartition(row["topic"], row["partition"]): (row["next_offset"], row["topic_id"]) for row in rows}
 
 
 async def _free_places(connection: Connection, partition: TopicPartition, from_: int = 0) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -21,17 +22,23 @@ REBUILT_S = 5
 
 
 async def failpoints(stage: Stage) -> None:
-    """A decider dies at each place where it may; then the postman between a mail and its mark."""
-    for place in PLACES:
-        await _dies_at(stage, stage.chance.choice(DECIDING), place)
-    await _dies_at(stage, "notifications", "mail-sent")
+    """Deciders die at each place where they may, the postman between a mail and its mark."""
+    places = stage.chance.sample(PLACES, len(PLACES))
     stage.cuts += 1
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_die_at(stage, "notifications", ["mail-sent"]))
+        for number, service in enumerate(DECIDING):
+            group.create_task(_die_at(stage, service, places[number :: len(DECIDING)]))
 
 
 async def gateway_commits(stage: Stage) -> None:
     """A gateway dies between its commit and its answer, on each host; its clients send the same again."""
-    for _ in range(4):
-        await _dies_at(stage, "gateway", "request-committed")
+    await _die_at(stage, "gateway", ["request-committed"] * 2)
+
+
+async def _die_at(stage: Stage, service: str, places: Sequence[str]) -> None:
+    for place in places:
+        await _dies_at(stage, service, place)
 
 
 async def _dies_at(stage: Stage, service: str, place: str) -> None:

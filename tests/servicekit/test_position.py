@@ -107,3 +107,17 @@ async def test_a_log_that_lost_its_tail_gives_the_places_of_the_tail(reader: Rea
     reader.log.last = 6
     assert await reader.settle(at=9) == 6
     assert sorted(row["offset"] >= 0 for row in await reader.pool.fetch('SELECT "offset" FROM held')) == [False, True]
+
+
+async def test_what_the_log_said_before_another_read_on_is_no_reason_to_go_back(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stands still between asking the log and locking the row finds a log that seems too short."""
+    await reader.settle()
+
+    async def read_on_meanwhile(_: Log, __: Any) -> dict[TopicPartition, int]:
+        await reader.pool.execute("UPDATE position SET next_offset = 25")
+        return {PARTITION: 10}
+
+    monkeypatch.setattr(Log, "end_offsets", read_on_meanwhile)
+    assert await reader.settle() == 25
