@@ -4,17 +4,18 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from contracts import envelope as wire
 from contracts.envelope import Envelope, dataschema
 from contracts.fields import Origin, Unit
 from contracts.names import NAMES, Key, Ref, event_id
 from contracts.registry import ProductDocument, ProductState, StatedPlace
-from contracts.topics import TOPICS, domain_topic, submission_topic
+from contracts.topics import domain_topic, submission_topic
 from servicekit.kafka import start_producer
 from servicekit.message import Kept, Message, decode
 from tests.submissions import Province, owner, product, product_updated
@@ -155,32 +156,21 @@ def submissions(events: Iterable[dict[str, Any]]) -> Iterator[Record]:
 async def put(bootstrap: str, records: Iterable[Record]) -> int:
     """Sends the records in order, by the producer that the relay uses; returns how many, all acknowledged."""
     producer = await start_producer(bootstrap, "bench")
-    count = 0
     try:
-        sent = []
-        for record in records:
-            sent.append(
-                await producer.send(record.topic, record.payload, key=record.key.encode(), headers=list(record.headers))
-            )
-            count += 1
-            if len(sent) == AT_ONCE:
-                for each in sent:
-                    await each
-                sent.clear()
-        for each in sent:
-            await each
+        return await send(producer, records)
     finally:
         await producer.stop()
+
+
+async def send(producer: AIOKafkaProducer, records: Iterable[Record]) -> int:
+    """The same by a producer that there is."""
+    count, rest = 0, iter(records)
+    while some := list(islice(rest, AT_ONCE)):
+        sent = [
+            await producer.send(record.topic, record.payload, key=record.key.encode(), headers=list(record.headers))
+            for record in some
+        ]
+        for each in sent:
+            await each
+        count += len(some)
     return count
-
-
-async def on_topic(bootstrap: str, topic: str) -> int:
-    """How many records lie on a topic of the catalogue."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
-        first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-    finally:
-        await consumer.stop()
-    return sum(ends[partition] - first[partition] for partition in partitions)

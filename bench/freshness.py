@@ -27,6 +27,7 @@ from tests.delivery.system import SERVICES, System
 from tests.submissions import owner, product
 
 LOOK_S: Final = 0.002
+COUNTED: Final = "SELECT DISTINCT product AS id FROM standing WHERE product = ANY($1::uuid[])"
 CONNECTIONS: Final = 32
 KEPT_UP_S: Final = 0.1  # a load that is sent later than this is not the load that was meant
 PATIENCE_S: Final = 60
@@ -34,10 +35,13 @@ WARM_S: Final = 2.0  # of the loop, not counted
 
 
 class Watch:
-    """Looks again and again which of the products on their way are counted: `seen` says when each first was."""
+    """Looks again and again which of the subjects on their way are there: `seen` says when each first was.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    `query` gives the ids that are, of those in $1.
+    """
+
+    def __init__(self, connection: Connection, query: str) -> None:
+        self._connection, self._query = connection, query
         self.waiting: set[UUID] = set()
         self.seen: dict[UUID, float] = {}
         self.longest_look_s = 0.0
@@ -47,12 +51,10 @@ class Watch:
         while True:
             began = time.perf_counter()
             if self.waiting:
-                rows = await self._connection.fetch(
-                    "SELECT DISTINCT product FROM standing WHERE product = ANY($1::uuid[])", list(self.waiting)
-                )
+                rows = await self._connection.fetch(self._query, list(self.waiting))
                 now = time.perf_counter()
                 for row in rows:
-                    found = UUID(str(row["product"]))
+                    found = UUID(str(row["id"]))
                     self.seen[found] = now
                     self.waiting.discard(found)
             await asyncio.sleep(LOOK_S)
@@ -70,7 +72,7 @@ async def run(bench: Bench, rate: int, seconds: float, together: int = 1) -> dic
         await _know(under_test, key, count)
         pids = {each.service: each.process.pid for each in under_test.processes} | bench.pids
         connection = await database.connect(under_test.databases["national"].app)
-        watch = Watch(connection)
+        watch = Watch(connection, COUNTED)
         watching = asyncio.create_task(watch.run())
         meter = process.Meter(pids)
         answered, late = await _send(under_test.running("gateway")[0].url, key, rate, count, together, watch)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bench import process
 from bench.client import Client
-from bench.data import TENANT
+from bench.data import OWNERS, TENANT
 from bench.engines import Bench, end
 from bench.latency import latencies
 from tests.delivery.stream import BATCH as KIND
@@ -31,17 +31,17 @@ UNLIMITED: Final[dict[str, Any]] = {
 }
 
 
-def products_of(system: str, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Registrations of products without end, as one system sends them."""
-    for number in count(start):
+def products_of(system: str, first: int = 0, tenant: str = TENANT, owners: int = OWNERS) -> Iterator[dict[str, Any]]:
+    """Registrations of products without end, as one system of a tenant sends them."""
+    for number in count(first):
         name = f"{system}-{number}"
         data = {
-            "product": ref(name),
-            "owner": ref(f"CT-{number % 1000}"),
+            "product": ref(name, tenant),
+            "owner": ref(f"CT-{number % owners}", tenant),
             "name": f"Sản phẩm đo tốc độ {name}",
-            "place": {"province": {"catalogue": "2025", "code": TENANT[-2:]}},
+            "place": {"province": {"catalogue": "2025", "code": tenant[-2:]}},
         }
-        yield event("product.registered", data, id_=name) | {"source": f"/provinces/{TENANT}/{system}"}
+        yield event("product.registered", data, id_=name) | {"source": f"/provinces/{tenant}/{system}"}
 
 
 async def start(under_test: System, replicas: int) -> tuple[list[Process], dict[str, str]]:

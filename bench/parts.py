@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench import decider, freshness, intake, limit, outbox, peer, projection, queries
+from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries
 from bench.data import PRODUCT, products, put
 from bench.engines import Bench
 from bench.limit import Limit
@@ -150,6 +150,20 @@ async def measure_queries(session: Session) -> Result:
     return await queries.run(session.bench, session.subjects, 10 * session.events)
 
 
+async def measure_memory(session: Session) -> Result:
+    """Each service for so many minutes."""
+    session.forget("product")
+    found = {name: await memory.run(session.bench, name, session.minutes) for name in memory.GROWS}
+    await session.bench.reset_topics()  # with their own settings again
+    return {"minutes": session.minutes, **found}
+
+
+async def measure_backfill(session: Session) -> Result:
+    """One namespace in the lane."""
+    session.forget("product")
+    return await lane.run(session.bench, session.events)
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "projection": measure_projection,
     "peer": measure_peer,
@@ -158,6 +172,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "gateway": measure_gateway,
     "freshness": measure_freshness,
     "queries": measure_queries,
+    "memory": measure_memory,
+    "backfill": measure_backfill,
 }
 
 

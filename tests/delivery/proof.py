@@ -16,9 +16,10 @@ class DirtyTreeError(Exception):
     """What would be measured is in no commit."""
 
 
-def commit(*, dirty: bool) -> str:
-    """The commit that is measured; with `dirty` a tree with changes passes, and its name says so."""
-    changed = _git("status", "--porcelain")
+def commit(*, dirty: bool, besides: str = "") -> str:
+    """The commit that is measured; with `dirty` a tree with changes passes, and its name says so. Changes of the file
+    `besides` are none."""
+    changed = _git("status", "--porcelain", "--", ".", *([f":!{besides}"] if besides else []))
     if changed and not dirty:
         raise DirtyTreeError(f"Commit first, or say --dirty:\n{changed}")
     return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")

@@ -1,0 +1,194 @@
+"""`bench/RESULTS.md`, made of what was measured for a commit. What stands below its mark is people's, and is kept."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from bench.memory import GROWS
+
+FILE: Final = Path(__file__).with_name("RESULTS.md")
+MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
+HOW: Final = """\
+Engines, services and load share the machine. PostgreSQL: `fsync`, `synchronous_commit` and `full_page_writes` read back
+as on. Rates run from the first visible commit to the last; after every run what was written is compared with what it
+must be. CPU in seconds per 1,000 events; memory is the peak of a process, in MB. "Reached" is judged by the median."""
+Rounds = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A figure: its values of all rounds, what it shall be (judged by the median), what it cost."""
+
+    figure: str
+    values: Sequence[float]
+    least: float | None = None
+    most: float | None = None
+    cost: Mapping[str, Any] | None = None  # of the round in the middle
+    valid: bool = True  # whether the load was what it was meant to be
+
+    @property
+    def target(self) -> str:
+        if self.least is not None:
+            return f"≥ {_number(self.least)}"
+        return f"≤ {_number(self.most)}" if self.most is not None else ""
+
+    @property
+    def verdict(self) -> str:
+        middle = median(self.values)
+        if not self.valid:
+            return "not kept up"
+        if self.least is None and self.most is None:
+            return ""
+        reached = middle >= self.least if self.least is not None else middle <= (self.most or 0)
+        return "yes" if reached else "**no**"
+
+    def row(self) -> str:
+        """As a row of the table."""
+        spread = [_number(value) for value in (min(self.values), median(self.values), max(self.values))]
+        cpu = memory = ""
+        if self.cost:
+            cpu = ", ".join(f"{name} {seconds:.3f}" for name, seconds in self.cost["cpu_s_per_1000"].items())
+            memory = ", ".join(f"{name} {mb:.0f}" for name, mb in self.cost["rss_mb"].items() if name != "kafka")
+        return f"| {self.figure} | {self.target} | {' | '.join(spread)} | {self.verdict} | {cpu} | {memory} |"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _rates(rounds: Rounds, name: str) -> list[float]:
+    return [each[name]["rate"] for each in rounds]
+
+
+def _ratios(rounds: Rounds, name: str, to: str) -> list[float]:
+    return [each[name]["rate"] / (each[to] if to == "limit" else each[to]["rate"]) for each in rounds]
+
+
+def _middle(rounds: Rounds, name: str) -> Mapping[str, Any]:
+    """Of the round whose rate is in the middle."""
+    ordered = sorted((each[name] for each in rounds), key=lambda found: float(found["rate"]))
+    found: Mapping[str, Any] = ordered[len(ordered) // 2]
+    return found
+
+
+def _projection(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    yield Line("L: COPY of the same rows, events/s", [each["limit"] for each in rounds])
+    for name, words, of_limit, of_peer in (("one", "one process", 0.25, 1.0), ("two", "two processes", 0.55, 1.5)):
+        yield Line(f"projection, {words}, events/s", _rates(rounds, name), cost=_middle(rounds, name))
+        yield Line(f"projection, {words}, of L", _ratios(rounds, name, "limit"), least=of_limit)
+        peer = f"peer_{name}"
+        if peer in rounds[0]:
+            tasks = "one Connect task" if name == "one" else "two Connect tasks"
+            yield Line(f"{tasks}, events/s", _rates(rounds, peer), cost=_middle(rounds, peer))
+            yield Line(f"projection, {words}, of {tasks}", _ratios(rounds, name, peer), least=of_peer)
+    if "peer_two" in rounds[0]:
+        shares = [_services_mb(each["two"]) / each["peer_two"]["rss_mb"]["connect"] for each in rounds]
+        yield Line("memory of two processes, of the Connect worker's", shares, most=1 / 3)
+
+
+def _services_mb(found: Mapping[str, Any]) -> float:
+    return float(sum(mb for name, mb in found["rss_mb"].items() if name != "kafka"))
+
+
+def _decider(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    yield Line("decider step, one process, events/s", _rates(rounds, "one"), least=7500, cost=_middle(rounds, "one"))
+    yield Line("decider step, two processes, events/s", _rates(rounds, "two"), cost=_middle(rounds, "two"))
+
+
+def _relay(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    yield Line("relay, rows/s", _rates(rounds, "one"), cost=_middle(rounds, "one"))
+    yield Line("relay, of L", _ratios(rounds, "one", "limit"), least=0.3)
+
+
+def _gateway(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    for name, words, least in (("one", "one process", 8000), ("two", "two processes", 12_000)):
+        yield Line(f"gateway, {words}, events/s", _rates(rounds, name), least=least, cost=_middle(rounds, name))
+        for rank in ("p50", "p99"):
+            values = [each[name]["request_ms"][rank] for each in rounds]
+            yield Line(f"gateway, {words}, a request of 100, {rank}, ms", values)
+
+
+def _freshness(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    for load, words in (
+        ("at_300", "300/s"),
+        ("at_300_by_10", "300/s, ten a request"),
+        ("at_1000", "1,000/s"),
+        ("at_1000_by_10", "1,000/s, ten a request"),
+    ):
+        valid = all(each[load]["kept_up"] for each in rounds)
+        for rank, most in (("p50", 50), ("p99", 250)):
+            values = [each[load]["ms"][rank] for each in rounds]
+            cost = rounds[0][load] if rank == "p50" else None
+            asked = most if load == "at_300" else None
+            yield Line(f"202 to figure, {words}, {rank}, ms", values, most=asked, cost=cost, valid=valid)
+
+
+def _queries(result: Mapping[str, Any]) -> Iterator[Line]:
+    for name, words in (("one_client_ms", "one client"), ("four_clients_ms", "four clients")):
+        of = f"{result['products']:,} products and {result['events_held']:,} events, {words}"
+        yield Line(f"figures and lists, {of}, p50, ms", [result[name]["p50"]])
+        yield Line(f"figures and lists, {of}, p99, ms", [result[name]["p99"]], most=50)
+        slowest = f"the slowest ({result[name]['slowest']}), {words}, p99, ms"
+        yield Line(slowest, [result[name]["slowest_p99"]], most=50)
+
+
+def _memory(result: Mapping[str, Any]) -> Iterator[Line]:
+    for service in GROWS:
+        found, minutes = result[service], result["minutes"]
+        yield Line(f"{service} at full rate ({found['rate']:,.0f}/s), peak, MB", [found["rss_mb"]], most=150)
+        yield Line(f"{service}, slope over {minutes:g} min, MB/min", [found["slope_mb_min"]], most=1)
+
+
+def _backfill(result: Mapping[str, Any]) -> Iterator[Line]:
+    yield Line("publish to queryable, nothing else, p95, ms", [result["quiet_ms"]["p95"]])
+    beside = f"the same beside a backfill of {result['events']:,} ({result['backfill_rate']:,.0f}/s), p95, ms"
+    yield Line(beside, [result["beside_backfill_ms"]["p95"]], most=2000)
+
+
+SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
+    "projection": _projection,
+    "peer": _projection,
+    "decider": _decider,
+    "relay": _relay,
+    "gateway": _gateway,
+    "freshness": _freshness,
+    "queries": _queries,
+    "memory": _memory,
+    "backfill": _backfill,
+}
+
+
+def write(commit: str, machine: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Writes the file from what there is, and returns its text. `found` is a result by its part."""
+    kept = FILE.read_text().partition(MARK)[2] if FILE.exists() else "\n"
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    where = f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB, {machine['system']}"
+    head = [
+        "# How fast",
+        "",
+        f"Commit {commit}. {where}; a page and `fdatasync` {machine['fdatasync_s']:,} times a second.",
+    ]
+    head += [f"{versions}.", "", HOW]
+    for part, lines in SECTIONS.items():
+        if part in found and not (part == "projection" and "peer" in found):
+            head += [
+                "",
+                f"## {part.capitalize()}",
+                "",
+                f"{found[part]['at']}, {found[part]['events']:,} events a round.",
+            ]
+            head += ["", "| figure | to reach | least | median | most | reached | CPU s per 1,000 | MB |"]
+            head += ["|---|---|--:|--:|--:|---|---|---|"]
+            head += [line.row() for line in lines(found[part])]
+    text = "\n".join([*head, "", MARK]) + kept
+    FILE.write_text(text)
+    return text
