@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate hostile lint verify lock clean kill kill-long faults
+.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
@@ -61,6 +61,9 @@ faults: venv ## Each fault of links, processes, engines and records, three times
 
 hostile: venv ## Requests that no honest sender makes, on real services: REQUESTS=20000 SEED=1
 	$(BIN)/python -m tests.hostile --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1)
+
+bench: venv ## How fast it is, into bench/RESULTS.md: WHAT="projection peer decider …" for some parts only
+	$(BIN)/python -m bench $(WHAT)
 
 lint: venv ## Style, types, and who may import whom
 	$(BIN)/ruff check .
