@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Annotated
 from uuid import UUID, uuid5
 
@@ -48,7 +49,12 @@ class Key(BaseModel):
 
 def aggregate_id(kind: str, ref: Ref) -> UUID:
     """The id of the `owner`, `product` or `listing` that a province calls `ref`."""
-    return uuid5(NAMES, f"{ref.namespace}/{kind}/{ref.ref}")
+    return _aggregate_id(kind, ref.namespace, ref.ref)
+
+
+@lru_cache(maxsize=4096)  # a submission's are asked for several times
+def _aggregate_id(kind: str, namespace: str, ref: str) -> UUID:
+    return uuid5(NAMES, f"{namespace}/{kind}/{ref}")
 
 
 def event_id(cause: UUID, service: str, index: int | str) -> UUID:
@@ -56,6 +62,7 @@ def event_id(cause: UUID, service: str, index: int | str) -> UUID:
     return uuid5(cause, f"{service}/{index}")
 
 
+@cache
 def namespaces_of(tenant: str) -> frozenset[str]:
     """The namespaces that a tenant ("2025-80") owns: its own and those of its forerunners of 2004.
 

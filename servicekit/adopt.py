@@ -154,9 +154,9 @@ async def _write_events(
         [newest[subject].named_number("subjectsequence") for subject in subjects],
         [newest[subject].named_time("recordedtime") for subject in subjects],
     )
-    states = {subject: message.data for subject, message in newest.items() if message.data is not None}
-    tenants = {subject: newest[subject].named("tenant") or "" for subject in states}
-    await state.save(connection, aggregate, states, tenants)
+    said = {subject: message.payload for subject, message in newest.items() if message.data is not None}
+    tenants = {subject: newest[subject].named("tenant") or "" for subject in said}
+    await state.save(connection, aggregate, said, tenants)
 
 
 def _origin(message: Message) -> Event | None:

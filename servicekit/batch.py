@@ -62,6 +62,7 @@ class Batch:
         self.wake: set[str] = set()  # aggregates whose first event makes a reference known
         self._more: set[Key] = set()
         self._tenants: dict[Key, str] = {}
+        self._last: dict[Key, bytes] = {}  # the payload of each subject's last event
         self._log: list[LogRow] = []
         self._said: list[Outgoing] = []  # in the order in which it was decided, events and outcomes
 
@@ -124,7 +125,6 @@ class Batch:
         recorded = envelope.recordedtime
         if subject.last_recorded is not None and recorded <= subject.last_recorded:
             recorded = subject.last_recorded + TICK
-        self._tenants[key] = envelope.tenant
         return Submission(
             submission_id=UUID(envelope.correlationid),
             source=envelope.source,
@@ -138,12 +138,13 @@ class Batch:
             data=data,
         )
 
-    def settle(self, key: Key, message: Message, row: InboxRow, verdict: Decision | Rejected) -> None:
+    def settle(
+        self, key: Key, message: Message, row: InboxRow, submission: Submission, verdict: Decision | Rejected
+    ) -> None:
         """The end of a submission: applied with its events, or rejected."""
         if isinstance(verdict, Rejected):
             self._say(message, row, "rejected", verdict.code, verdict.pointer, verdict.params)
             return
-        submission = self.submission(key, message)
         subject = self.subjects[key]
         for index, event in enumerate(verdict.events):
             subject.last_sequence += 1
@@ -166,9 +167,11 @@ class Batch:
                 )
             )
             self._said.append(said)
+            self._last[key] = said.payload
         if subject.last_sequence == len(verdict.events) and key[0] in self.wake:
             self.held.known.append(key[1])
         self.states[key] = verdict.state
+        self._tenants[key] = submission.tenant
         self.known[key[1]] = submission.tenant
         self._say(message, row, "applied", None, None, {})
 
@@ -334,8 +337,8 @@ class Batch:
         decided = [key for key, row in self.subjects.items() if row.changed]
         for aggregate in sorted({aggregate for aggregate, _ in decided}):
             mine = [key for key in decided if key[0] == aggregate]
-            states = {key[1]: self.states[key] for key in mine}
-            await state.save(self.connection, aggregate, states, {key[1]: self._tenants[key] for key in mine})
+            said = {key[1]: self._last[key] for key in mine}
+            await state.save(self.connection, aggregate, said, {key[1]: self._tenants[key] for key in mine})
         await self._write_log()
         await outbox.put(self.connection, self._said)
 
@@ -365,7 +368,7 @@ class Batch:
                     row.type,
                     row.recorded_at,
                     row.cause,
-                    dict(row.outgoing.headers),
+                    outbox.headers_json(row.outgoing.headers),
                     row.outgoing.payload,
                 )
                 for row in self._log

@@ -206,11 +206,12 @@ class Deciders:
                 batch.withdraw(row.message, batch.inbox[_event(row)], _target(row.message))
                 batch.held.gone.append(row.id)
                 continue
-            verdict = self._decide(batch, key, row.message)
+            submission = batch.submission(key, row.message)
+            verdict = self._decide(batch, key, submission)
             if isinstance(verdict, Waits):
                 batch.wait_again(row, verdict)
                 return
-            batch.settle(key, row.message, batch.inbox[_event(row)], verdict)
+            batch.settle(key, row.message, batch.inbox[_event(row)], submission, verdict)
             batch.held.gone.append(row.id)
         batch.drained(key)
 
@@ -241,14 +242,14 @@ class Deciders:
         elif key in batch.blocked:
             batch.hold_behind(key, message, row)
         else:
-            verdict = self._decide(batch, key, message)
+            submission = batch.submission(key, message)
+            verdict = self._decide(batch, key, submission)
             if isinstance(verdict, Waits):
                 batch.hold_waiting(key, message, row, verdict)
             else:
-                batch.settle(key, message, row, verdict)
+                batch.settle(key, message, row, submission, verdict)
 
-    def _decide(self, batch: Batch, key: Key, message: Message) -> Decision | Rejected | Waits:
-        submission = batch.submission(key, message)
+    def _decide(self, batch: Batch, key: Key, submission: Submission) -> Decision | Rejected | Waits:
         return self._deciders[key[0]].decide(batch.states.get(key), submission, batch.known)
 
 

@@ -1,8 +1,9 @@
 """What a service says, kept with the work that made it say so; the relay carries it to Kafka."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic_core import to_json
 
 from servicekit.database import Connection
 
@@ -36,4 +37,4 @@ async def put(connection: Connection, outgoing: Sequence[Outgoing]) -> None:
 
 def headers_json(headers: Mapping[str, str]) -> str:
     """Headers as they are kept."""
-    return json.dumps(dict(headers), ensure_ascii=False, separators=(",", ":"))
+    return to_json(headers).decode()

@@ -1,7 +1,7 @@
 """The state of aggregates: one table per aggregate, named like it, holding each one as its last event says it.
 
 Every decider keeps its state in this one form, because a domain event carries the whole state anyway: what is
-stored is what was said, and state = fold of the log can be checked by comparing the two.
+stored is what was said, byte for byte, and state = fold of the log can be checked by comparing the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from contracts.envelope import encode
 from servicekit.database import Connection
 
 
@@ -24,16 +23,14 @@ async def load(
     return {row["id"]: model.model_validate_json(row["data"]) for row in rows}
 
 
-async def save(
-    connection: Connection, table: str, states: Mapping[UUID, BaseModel], tenants: Mapping[UUID, str]
-) -> None:
-    """Puts aggregates down as they are from now on; an aggregate's tenant never changes."""
-    ids = sorted(states)
+async def save(connection: Connection, table: str, said: Mapping[UUID, bytes], tenants: Mapping[UUID, str]) -> None:
+    """Puts aggregates down as the payloads of their last events say; an aggregate's tenant never changes."""
+    ids = sorted(said)
     await connection.execute(
         f"""INSERT INTO {table} (id, tenant, data)
             SELECT id, tenant, data::jsonb FROM unnest($1::uuid[], $2::text[], $3::text[]) AS n(id, tenant, data)
             ON CONFLICT (id) DO UPDATE SET data = EXCLUDED.data""",  # noqa: S608  # a name from the wiring
         ids,
         [tenants[subject] for subject in ids],
-        [encode(states[subject]).decode() for subject in ids],
+        [said[subject].decode() for subject in ids],
     )
