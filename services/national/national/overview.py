@@ -58,8 +58,8 @@ class Overview:
 
     @property
     def most(self) -> int:
-        """The largest count of a province."""
-        return max((row.cell["count"] for row in self.rows if row.cell), default=0)
+        """The largest count that has a bar: of a province, or of what is in none for certain."""
+        return max((cell["count"] for cell in (*(row.cell for row in self.rows), *self.unplaced) if cell), default=0)
 
 
 async def overview(connection: Connection, at: date, map_: str) -> Overview:
