@@ -80,10 +80,15 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
 async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for what must notice that it was lost: locks that last, migrations.
 
-    With `idle_s` the server ends it after so many seconds without a query, and with it the locks that it holds; and
-    no answer is waited for longer, for a connection may be lost without a word.
+    With `idle_s` the server ends it after so many seconds without a query, in a transaction or not, and with it the
+    locks that it holds; and no answer is waited for longer, for a connection may be lost without a word.
     """
-    settings = {"application_name": name, "timezone": "UTC", "idle_session_timeout": f"{idle_s}s"}
+    settings = {
+        "application_name": name,
+        "timezone": "UTC",
+        "idle_session_timeout": f"{idle_s}s",
+        "idle_in_transaction_session_timeout": f"{idle_s}s",
+    }
     connection = await asyncpg.connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)
     await _prepare(connection)
     return connection

@@ -1,11 +1,13 @@
-"""Sending, bounded in time. Without Kafka: the producer does as it is told."""
+"""Sending, bounded in time, and leading. Without Kafka: the producer does as it is told."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from servicekit import relay
+from servicekit import database, relay
+from tests.engines import Databases
+from tests.waiting import until
 
 
 class Deaf:
@@ -23,3 +25,15 @@ async def test_a_send_that_is_never_confirmed_ends(monkeypatch: pytest.MonkeyPat
     done, _ = await asyncio.wait([sending], timeout=5)
     sending.cancel()
     assert done and isinstance(sending.exception(), TimeoutError)
+
+
+async def test_a_leader_that_stands_still_in_a_transaction_loses_its_lock(databases: Databases) -> None:
+    made = await databases.make("registry")
+    still = await database.connect(made.app, idle_s=1)
+    other = await database.connect(made.app)
+    await still.execute("BEGIN")
+    assert await still.fetchval("SELECT pg_try_advisory_lock($1)", relay._LOCK)
+    assert not await other.fetchval("SELECT pg_try_advisory_lock($1)", relay._LOCK)
+    await until(lambda: other.fetchval("SELECT pg_try_advisory_lock($1)", relay._LOCK), 10)
+    still.terminate()
+    await other.close()
