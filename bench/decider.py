@@ -52,7 +52,7 @@ async def prepare(bench: Bench, events: int, subjects: int) -> None:
 
 
 async def run(
-    bench: Bench, events: int, subjects: int, replicas: int = 1, profile: Path | None = None
+    bench: Bench, events: int, subjects: int, replicas: int = 1, readers: int = 0, profile: Path | None = None
 ) -> dict[str, Any]:
     """Submissions a second, from the first visible commit to the last, and what it cost. Raises AssertionError
     unless each was applied, once, and said."""
@@ -62,7 +62,7 @@ async def run(
         await bench.settle(made.superuser)
         async with relay_elsewhere(made) as connection:
             gate = Gate(bench.directory)
-            started = await gate.start(under_test, "registry", replicas, profile)
+            started = await gate.start(under_test, "registry", replicas, readers, profile)
             pids = {f"registry-{number}": each.process.pid for number, each in enumerate(started, 1)} | bench.pids
             meter = process.Meter(pids)
             gate.open()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -15,11 +16,13 @@ from contracts.topics import TOPICS
 from ocop import postgres, provision
 from servicekit import database
 from servicekit.database import Connection
+from servicekit.settings import Settings
 from tests.delivery import proof
 from tests.delivery.system import Process, System, system
 from tests.engines import Database, Databases, Engines
 
-GATHER_S = 30.0
+GATHER_S = 60.0
+DEFAULT_READERS: int = Settings.model_fields["readers"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +123,18 @@ class Gate:
         self._file = Path(tempfile.mkdtemp(prefix="gate-", dir=directory)) / "open"
 
     async def start(
-        self, under_test: System, service: str, replicas: int, profile: Path | None = None, **settings: str
+        self, under_test: System, service: str, replicas: int, readers: int = 0, profile: Path | None = None
     ) -> list[Process]:
-        """Starts replicas of a service and waits until they have shared the partitions."""
-        told = {"BENCH_SERVICE": service, "BENCH_GATE": str(self._file), **settings}
+        """Starts replicas of a service and waits until they have shared the partitions. `readers` is how many each
+        has; 0: as many as it has by itself."""
+        readers = readers or DEFAULT_READERS
+        told: dict[str, Any] = {"BENCH_SERVICE": service, "BENCH_GATE": str(self._file), "OCOP_READERS": str(readers)}
         if profile:
             told["BENCH_PROFILE"] = str(profile)
         started = [await under_test.start(service, module="bench.held", ready=False, **told) for _ in range(replicas)]
         for process in started:
             await process.ready()
-        await shared(under_test.bootstrap, service, replicas)
+        await shared(under_test.bootstrap, service, replicas * readers)
         for process in started:
             await process.ready()
         return started
@@ -139,7 +144,7 @@ class Gate:
         self._file.touch()
 
 
-async def shared(bootstrap: str, group: str, replicas: int) -> None:
+async def shared(bootstrap: str, group: str, members_wanted: int) -> None:
     """Waits until so many members of a group have partitions."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -149,7 +154,7 @@ async def shared(bootstrap: str, group: str, replicas: int) -> None:
                 (answer,) = await admin.describe_consumer_groups([group])
                 ((_, _, state, _, _, members, *_),) = answer.groups
                 # A member's last field is its assignment.
-                if state == "Stable" and len(members) == replicas and all(member[4] for member in members):
+                if state == "Stable" and len(members) == members_wanted and all(member[4] for member in members):
                     return
                 await asyncio.sleep(0.1)
     finally:

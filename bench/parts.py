@@ -65,9 +65,10 @@ async def measure_projection(session: Session) -> Result:
         profile = session.profile("projection") if number == 0 else None
         found = {
             "limit": await rows.measure(session.bench),
-            "one": await projection.run(session.bench, rows, 1, profile),
+            "one": await projection.run(session.bench, rows, 1, profile=profile),
         }
         if not session.profiles:
+            found["one_of_two_readers"] = await projection.run(session.bench, rows, 1, readers=2)
             found["two"] = await projection.run(session.bench, rows, 2)
         rounds.append(found)
     return {"rounds": rounds}
@@ -85,6 +86,7 @@ async def measure_peer(session: Session) -> Result:
                 {
                     "limit": await rows.measure(session.bench),
                     "one": await projection.run(session.bench, rows, 1),
+                    "one_of_two_readers": await projection.run(session.bench, rows, 1, readers=2),
                     "peer_one": await peer.run(session.bench, rows, worker, 1),
                     "two": await projection.run(session.bench, rows, 2),
                     "peer_two": await peer.run(session.bench, rows, worker, 2),
@@ -101,8 +103,9 @@ async def measure_decider(session: Session) -> Result:
     rounds = []
     for number in range(session.rounds):
         profile = session.profile("decider") if number == 0 else None
-        found = {"one": await decider.run(session.bench, events, session.subjects, 1, profile)}
+        found = {"one": await decider.run(session.bench, events, session.subjects, 1, profile=profile)}
         if not session.profiles:
+            found["one_of_two_readers"] = await decider.run(session.bench, events, session.subjects, 1, readers=2)
             found["two"] = await decider.run(session.bench, events, session.subjects, 2)
         rounds.append(found)
     return {"rounds": rounds, "submissions": events}

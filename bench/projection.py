@@ -11,7 +11,9 @@ from servicekit import database
 from servicekit.database import Connection
 
 
-async def run(bench: Bench, limit: Limit, replicas: int, profile: Path | None = None) -> dict[str, Any]:
+async def run(
+    bench: Bench, limit: Limit, replicas: int, readers: int = 0, profile: Path | None = None
+) -> dict[str, Any]:
     """Events a second of so many processes together, from the first visible commit to the last, over the product
     topic, and what it cost. Raises AssertionError unless every event was applied once and every row is right."""
     async with bench.system("national") as under_test:
@@ -19,7 +21,7 @@ async def run(bench: Bench, limit: Limit, replicas: int, profile: Path | None = 
         await limit.fill(made)
         await bench.settle(made.superuser)
         gate = Gate(bench.directory)
-        started = await gate.start(under_test, "national", replicas, profile)
+        started = await gate.start(under_test, "national", replicas, readers, profile)
         pids = {f"national-{number}": each.process.pid for number, each in enumerate(started, 1)} | bench.pids
         connection = await database.connect(made.app)
         try:

@@ -14,6 +14,11 @@ HOW: Final = """\
 Engines, services and load share the machine. PostgreSQL: `fsync`, `synchronous_commit` and `full_page_writes` read back
 as on. Rates run from the first visible commit to the last; after every run what was written is compared with what it
 must be. CPU in seconds per 1,000 events; memory is the peak of a process, in MB. "Reached" is judged by the median."""
+OURS: Final = (
+    ("one", "one process", 0.25, 1.0),
+    ("one_of_two_readers", "one process of two readers", 0.25, 1.0),
+    ("two", "two processes", 0.55, 1.5),
+)
 Rounds = Sequence[Mapping[str, Any]]
 
 
@@ -78,15 +83,15 @@ def _middle(rounds: Rounds, name: str) -> Mapping[str, Any]:
 def _projection(result: Mapping[str, Any]) -> Iterator[Line]:
     rounds: Rounds = result["rounds"]
     yield Line("L: COPY of the same rows, events/s", [each["limit"] for each in rounds])
-    for name, words, of_limit, of_peer in (("one", "one process", 0.25, 1.0), ("two", "two processes", 0.55, 1.5)):
+    for name, words, of_limit, of_peer in OURS:
         yield Line(f"projection, {words}, events/s", _rates(rounds, name), cost=_middle(rounds, name))
         yield Line(f"projection, {words}, of L", _ratios(rounds, name, "limit"), least=of_limit)
-        peer = f"peer_{name}"
+        peer, tasks = ("peer_two", "two Connect tasks") if name == "two" else ("peer_one", "one Connect task")
         if peer in rounds[0]:
-            tasks = "one Connect task" if name == "one" else "two Connect tasks"
-            yield Line(f"{tasks}, events/s", _rates(rounds, peer), cost=_middle(rounds, peer))
             yield Line(f"projection, {words}, of {tasks}", _ratios(rounds, name, peer), least=of_peer)
     if "peer_two" in rounds[0]:
+        for peer, tasks in (("peer_one", "one Connect task"), ("peer_two", "two Connect tasks")):
+            yield Line(f"{tasks}, events/s", _rates(rounds, peer), cost=_middle(rounds, peer))
         shares = [_services_mb(each["two"]) / each["peer_two"]["rss_mb"]["connect"] for each in rounds]
         yield Line("memory of two processes, of the Connect worker's", shares, most=1 / 3)
 
@@ -98,6 +103,11 @@ def _services_mb(found: Mapping[str, Any]) -> float:
 def _decider(result: Mapping[str, Any]) -> Iterator[Line]:
     rounds: Rounds = result["rounds"]
     yield Line("decider step, one process, events/s", _rates(rounds, "one"), least=7500, cost=_middle(rounds, "one"))
+    both = "one_of_two_readers"
+    if both in rounds[0]:
+        yield Line(
+            "decider step, one process of two readers, events/s", _rates(rounds, both), cost=_middle(rounds, both)
+        )
     yield Line("decider step, two processes, events/s", _rates(rounds, "two"), cost=_middle(rounds, "two"))
 
 
