@@ -165,8 +165,7 @@ async def retention_passes(stage: Stage) -> None:
         await admin.close()
     for process in registries:
         process.launch()
-    for process in registries:
-        await process.ready()
+    await stage.ready(*registries)
     stage.figures["deleted unread"] = unread
     stage.expect(unread, "something was deleted unread")
     stage.thrown.add("is on no topic as it was accepted")  # for it was, and is no more

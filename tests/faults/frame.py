@@ -24,7 +24,7 @@ from contracts.topics import TOPICS
 from ocop import mailbox, oracle, provision
 from ocop.home import free_port
 from servicekit import database
-from tests.delivery import ledger, mails, verdict
+from tests.delivery import healing, ledger, mails, verdict
 from tests.delivery.healing import NotHealedError
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import enrolled
@@ -40,7 +40,7 @@ HOSTS = ("a", "b")
 WELL_S = 60  # so soon after its end nothing of a fault may be felt
 RATE = 60.0  # events a second; two cores carry it beside twelve processes and two engines
 BEFORE_S, AFTER_S = 4.0, 3.0
-QUIET_S = 180
+READY_S, QUIET_S = 180, 180
 OWN = ("2025-68", "faults")  # who sends what a fault sends by itself
 OWN_SOURCE = "/provinces/2025-68/faults"
 
@@ -86,6 +86,14 @@ class Stage:
         """Notes what should have been."""
         if not held:
             self.findings.append(f"expected: {what}")
+
+    async def ready(self, *processes: Process) -> None:
+        """Waits until these are live and ready; patiently, for twelve that start at once share the cores."""
+
+        async def well() -> bool:
+            return not await healing.unwell([process.url for process in processes])
+
+        await until(well, READY_S)
 
     async def start(self, host: Host, service: str, module: str | None = None, **settings: str) -> Process:
         """Starts a replica on a host, behind the host's links; it may not be ready yet."""
@@ -188,8 +196,7 @@ async def _stage(fault: Fault, seed: int, directory: Path, seconds: float | None
             for service in SERVICES:
                 settings = {"OCOP_SMTP_PORT": str(smtp), **fault.settings}
                 host.processes[service] = await stage.start(host, service, fault.modules.get(service), **settings)
-        for process in under_test.processes:
-            await process.ready()
+        await stage.ready(*under_test.processes)
         load.gateways = [host.processes["gateway"].url for host in hosts]
         yield stage
 

@@ -57,7 +57,7 @@ async def _dies_at(stage: Stage, service: str, place: str) -> None:
     await dying
     process.environment = plain
     process.launch()
-    await process.ready()
+    await stage.ready(process)
 
 
 async def _new_leader(stage: Stage, service: str) -> None:

@@ -55,7 +55,7 @@ async def poison(stage: Stage) -> None:
         await asyncio.to_thread(process.process.wait, 30)
         process.command = (*process.command[:-1], MODULES.get("registry", "registry"))
         process.launch()
-        await process.ready()
+        await stage.ready(process)
     await stage.system.execute(
         "registry", "UPDATE held SET ready = true WHERE reason = 'failed' AND source IS NOT NULL"
     )

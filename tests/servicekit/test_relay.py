@@ -1,11 +1,15 @@
 """Sending, bounded in time, and leading. Without Kafka: the producer does as it is told."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
+from ocop.home import free_port
 from servicekit import database, relay
+from servicekit.kafka import start_producer
 from tests.engines import Databases
 from tests.waiting import until
 
@@ -37,3 +41,10 @@ async def test_a_leader_that_stands_still_in_a_transaction_loses_its_lock(databa
     await until(lambda: other.fetchval("SELECT pg_try_advisory_lock($1)", relay._LOCK), 10)
     still.terminate()
     await other.close()
+
+
+async def test_a_producer_that_could_not_start_is_closed() -> None:
+    """What is left open says so when it is collected."""
+    with pytest.raises(KafkaError):
+        await start_producer(f"127.0.0.1:{free_port()}", "test")
+    gc.collect()
