@@ -9,10 +9,6 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
-from servicekit import names
-
-names.install()
-
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024  # aiokafka's 1 MiB cuts batches short
 MAX_REQUEST_BYTES = 1024 * 1024
 BATCH_TIMEOUT_MS = 50
@@ -34,8 +30,7 @@ class Subscription:
     """One subscriber on all of a service's topics; FastStream drives it, `handle` gets whole polls.
 
     `turned` is called at each turn of the loop, `polled` with the partitions of a poll in the same step in which
-    its records leave the consumer, so that no rebalance can come between; `lost` when the consumer has failed on the
-    way, perhaps with records of any partition that it took already and will not give again. `handle` must not raise: FastStream
+    its records leave the consumer, so that no rebalance can come between. `handle` must not raise: FastStream
     would log it and go on to the next poll.
     """
 
@@ -48,7 +43,6 @@ class Subscription:
         handle: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]],
         turned: Callable[[], None],
         polled: Callable[[Iterable[TopicPartition]], None],
-        lost: Callable[[], None],
         listener: ConsumerRebalanceListener,
         poll_records: int,
         session_timeout_ms: int,
@@ -64,7 +58,6 @@ class Subscription:
         )
         self._turned = turned
         self._polled = polled
-        self._lost = lost
         self._subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -105,11 +98,7 @@ class Subscription:
         async def watched(*partitions: Any, **options: Any) -> Any:
             # Empty polls never reach the handler, so liveness is fed from here.
             self._turned()
-            try:
-                records = await getmany(*partitions, **options)
-            except Exception:
-                self._lost()
-                raise
+            records = await getmany(*partitions, **options)
             self._polled(records)
             return records
 
