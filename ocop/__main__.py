@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ocop import backfill, consumer, dlq, mail, oracle, restore, stack, tenant, trace
+from ocop import backfill, consumer, dlq, mail, oracle, rebuild, restore, stack, tenant, trace
 from ocop.console import console, notes
 from ocop.demo import Demo
 from ocop.errors import OcopError
@@ -44,6 +44,7 @@ app.add_typer(backfill.app, name="backfill")
 app.add_typer(consumer.app, name="consumer")
 app.command()(restore.adopt)
 app.command()(restore.republish)
+app.command()(rebuild.rebuild)
 app.add_typer(mail.app, name="notifications")
 app.command()(mail.mails)
 

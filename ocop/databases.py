@@ -11,7 +11,7 @@ import typer
 
 from ocop import stack
 from ocop.errors import OcopError
-from ocop.home import Home
+from ocop.home import Home, Memory
 from ocop.services import SERVICES, Service
 from servicekit import database
 
@@ -35,10 +35,7 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
     """
     url = os.environ.get("OCOP_DATABASE_URL")
     if url is None:
-        memory = Home.here().recall()
-        if not memory.passwords:
-            raise OcopError("There is no stack here: `ocop up` starts one, or set OCOP_DATABASE_URL.")
-        url = stack.database_urls(memory, of)[1]
+        url = stack.database_urls(_memory(), of)[1]
     try:
         connection = await database.connect(url, name="ocop")
     except (OSError, asyncpg.PostgresError) as error:
@@ -47,6 +44,21 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+def _memory() -> Memory:
+    memory = Home.here().recall()
+    if not memory.passwords:
+        raise OcopError("There is no stack here: `ocop up` starts one, or set OCOP_DATABASE_URL.")
+    return memory
+
+
+def owner_url(of: Service) -> str:
+    """The database as its owner, to change tables: of `OCOP_DATABASE_OWNER_URL`, or the stack's. Raises OcopError."""
+    url = os.environ.get("OCOP_DATABASE_OWNER_URL")
+    if url is None and "OCOP_DATABASE_URL" in os.environ:
+        raise OcopError("Tables are made by the owner's role: set OCOP_DATABASE_OWNER_URL, too.")
+    return url or stack.database_urls(_memory(), of)[0]
 
 
 def work(of: Service, do: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

@@ -1,0 +1,58 @@
+"""What a rebuilt shadow hands over besides its tables: how far it was read, and what is held back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from aiokafka import TopicPartition
+
+from servicekit import shadow
+from servicekit.database import Connection
+
+# The same row held back in both. The live one stays, with its number and its age, by which operators know it.
+_SAME: Final = """h.topic = s.topic AND (
+    (h.subject, h.n) = (s.subject, s.n)
+    OR (h.queue IS NULL AND s.queue IS NULL AND h.headers = s.headers AND h.payload = s.payload))"""
+_COLUMNS: Final = """queue, subject, n, reason, waits_for, ready, error, source, event_id, headers, payload, topic,
+    partition, "offset", since"""
+
+
+async def positions(connection: Connection, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """How far the live reader has read these topics."""
+    rows = await connection.fetch(
+        "SELECT topic, partition, next_offset FROM public.position WHERE topic = ANY($1::text[])", topics
+    )
+    return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def set_positions(connection: Connection, to: Mapping[TopicPartition, int], ids: Mapping[str, UUID]) -> None:
+    """The live reader goes on from here: if it stood elsewhere, it sees that at its next poll."""
+    partitions = sorted(to)
+    await connection.execute(
+        """INSERT INTO public.position (topic, partition, next_offset, topic_id)
+           SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::uuid[])
+           ON CONFLICT (topic, partition) DO UPDATE
+             SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id""",
+        [partition.topic for partition in partitions],
+        [partition.partition for partition in partitions],
+        [to[partition] for partition in partitions],
+        [ids[partition.topic] for partition in partitions],
+    )
+
+
+async def take_held(connection: Connection, topics: Sequence[str]) -> None:
+    """Brings the live rows of these topics to what the shadow holds back."""
+    kept = f"FROM {shadow.NAME}.held s WHERE {_SAME}"
+    await connection.execute(
+        f"DELETE FROM public.held h WHERE h.topic = ANY($1::text[]) AND NOT EXISTS (SELECT {kept})",  # noqa: S608  # constants
+        topics,
+    )
+    await connection.execute(
+        f"""UPDATE public.held h SET reason = s.reason, error = s.error, headers = s.headers, payload = s.payload,
+                                     partition = s.partition, "offset" = s."offset"
+            {kept} AND (h.reason, h.payload, h.headers) IS DISTINCT FROM (s.reason, s.payload, s.headers)"""  # noqa: S608  # constants
+    )
+    await connection.execute(
+        f"""INSERT INTO public.held ({_COLUMNS}) SELECT {_COLUMNS} FROM {shadow.NAME}.held s
+            WHERE NOT EXISTS (SELECT FROM public.held h WHERE {_SAME}) ORDER BY s.id"""  # noqa: S608  # constants
+    )

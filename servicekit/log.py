@@ -1,0 +1,68 @@
+"""Topics read once, beside the group that lives on them: from given offsets to given offsets, and no further."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from contracts.topics import TOPICS
+from servicekit.kafka import MAX_PARTITION_FETCH_BYTES
+
+POLL_MS: Final = 1000
+SILENCE_POLLS: Final = 60  # without a record, while there are some: Kafka is away
+
+Records = Sequence[ConsumerRecord[bytes, bytes]]
+Offsets = Mapping[TopicPartition, int]
+
+
+class LogError(Exception):
+    """What lies on the topics cannot be read."""
+
+
+@asynccontextmanager
+async def opened(bootstrap: str, name: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that is in no group and commits nothing. Raises a KafkaError while no broker answers."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id=name,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def limits(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> tuple[Offsets, Offsets]:
+    """Where each partition begins and ends now."""
+    partitions = [TopicPartition(topic, number) for topic in topics for number in range(TOPICS[topic].partitions)]
+    consumer.assign(partitions)
+    return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+
+
+async def records(consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, most: int) -> AsyncIterator[Records]:
+    """Records in the order of each partition, at most so many at a time; the next ones are read when those are done.
+
+    Raises LogError if for a minute none comes though there are some.
+    """
+    unread = {partition for partition, start in starts.items() if start < ends[partition]}
+    if not unread:
+        return
+    consumer.assign(unread)
+    for partition in unread:
+        consumer.seek(partition, starts[partition])
+    silent = 0
+    while unread:
+        polled = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=most)
+        silent = 0 if polled else silent + 1
+        if silent > SILENCE_POLLS:
+            raise LogError(f"{len(unread)} partitions give no records any more: {min(unread)} for one.")
+        for partition, found in polled.items():
+            wanted = [record for record in found if record.offset < ends[partition]]
+            if wanted:
+                yield wanted
+        unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}

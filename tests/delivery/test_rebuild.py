@@ -1,0 +1,369 @@
+"""`ocop rebuild national`: from the topics, beside the live tables, while they are read and written; then swapped."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from national.projections import PROJECTIONS
+
+from ocop.history.events import owner_registered, product_registered
+from servicekit import database, shadow
+from servicekit.message import Message
+from servicekit.rebuild import LOCK, RebuildError, Rebuilt, rebuild
+from tests.delivery import ledger, verdict
+from tests.delivery.ledger import Ledger
+from tests.delivery.load import Load, enrolled
+from tests.delivery.system import SERVICES, System, system
+from tests.engines import Databases
+from tests.national.feed import said_of
+from tests.national.test_projections import PLACE, REPORTER, history, moved
+from tests.waiting import until
+
+MANY = "100000"  # requests of one address
+RATE = 60  # events a second
+TABLES = shadow.of(PROJECTIONS)
+# What a table is besides its rows: as the live one was, so must the one be that takes its place.
+FORM = """SELECT c.relname, c.relkind::text, c.relacl::text, c.reloptions::text, pg_get_expr(c.relpartbound, c.oid),
+       array(SELECT pg_get_indexdef(indexrelid) || indisvalid FROM pg_index WHERE indrelid = c.oid ORDER BY 1)::text,
+       array(SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = c.oid ORDER BY 1)::text,
+       array(SELECT format('%s %s %s %s', attname, atttypid::regtype, attnotnull, attcollation) FROM pg_attribute
+             WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum)::text
+FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1"""
+
+
+@dataclass(slots=True)
+class National:
+    """The service alone, with what the others would say to it."""
+
+    system: System
+    producer: AIOKafkaProducer
+    sent: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    async def say(self, messages: Sequence[Message], partition: int | None = None) -> None:
+        """Puts these on their topics, and waits until they have been read."""
+        for message in messages:
+            key = (message.named("subject") or "").encode()
+            headers = list(message.headers)
+            await self.producer.send_and_wait(
+                message.topic, message.payload, key=key, headers=headers, partition=partition
+            )
+            self.sent += 1
+        await until(self.has_read, 30)
+
+    async def has_read(self) -> bool:
+        """Whether it stands at the end of its topics."""
+        ((read,),) = await self.fetch("SELECT coalesce(sum(next_offset), 0)::bigint FROM position")
+        return bool(read == self.sent)
+
+    async def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of its database, whatever they are."""
+        connection = await database.connect(self.system.databases["national"].superuser)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    async def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All that is rebuilt."""
+        return {table: await self.fetch(f"SELECT t::text FROM public.{table} t ORDER BY 1") for table in TABLES}  # noqa: S608  # wiring
+
+    async def held(self) -> list[tuple[Any, ...]]:
+        """What is held back, with what operators know it by."""
+        return await self.fetch("SELECT id, since, topic, subject, n, reason FROM held ORDER BY id")
+
+    async def rebuild(self, **options: bool) -> Rebuilt:
+        """As the command does it."""
+        made = self.system.databases["national"]
+        return await rebuild(
+            made.owner,
+            self.system.bootstrap,
+            PROJECTIONS,
+            actor="Lan",
+            reason="a test",
+            say=self.lines.append,
+            **options,
+        )
+
+    def command(self, *arguments: str) -> subprocess.Popen[str]:
+        """Types it."""
+        made = self.system.databases["national"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "ocop", *arguments],
+            env=os.environ
+            | {
+                "OCOP_DATABASE_URL": made.app,
+                "OCOP_DATABASE_OWNER_URL": made.owner,
+                "OCOP_KAFKA_BOOTSTRAP": self.system.bootstrap,
+                "COLUMNS": "200",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    async def ran(self, *arguments: str) -> tuple[int, str]:
+        """Its exit status, and all that it says."""
+        running = self.command(*arguments)
+        out, err = await asyncio.to_thread(running.communicate, timeout=120)
+        return running.returncode, out + err
+
+
+@pytest.fixture
+async def national(
+    kafka_topics: str, databases: Databases, tmp_path: Path, producer: AIOKafkaProducer
+) -> AsyncIterator[National]:
+    async with system(kafka_topics, databases, tmp_path, ["national"]) as under_test:
+        await under_test.start("national", OCOP_ADDRESS_REQUESTS_S=MANY, OCOP_ADDRESS_REQUESTS_AT_ONCE=MANY)
+        yield National(under_test, producer)
+
+
+def numbered(message: Message, number: int, payload: bytes | None = None) -> Message:
+    """The same record under another number, or with other bytes."""
+    headers = tuple((n, str(number).encode() if n == "ce_subjectsequence" else v) for n, v in message.headers)
+    return replace(message, headers=headers, payload=message.payload if payload is None else payload)
+
+
+async def test_rebuilt_tables_are_the_live_ones_in_form_and_rows_and_the_service_goes_on(national: National) -> None:
+    said = said_of([*history(), moved("Gạo khác", "2025-08-01")])
+    await national.say([*said[:-1], *said[2:5]])  # repeats are legal
+    form, rows = await national.fetch(FORM), await national.rows()
+    result = await national.rebuild()
+    assert (result.swapped, result.differs, result.further) == (True, False, 0)
+    assert await national.fetch(FORM) == form
+    assert await national.rows() == rows
+    assert {name: table.rebuilt for name, table in result.tables.items()} == {
+        name: len(found) for name, found in rows.items() if name != "stream"
+    }
+    await national.say(said[-1:])
+    assert len((await national.rows())["product_period"]) == 3
+    assert await national.fetch("SELECT nspname FROM pg_namespace WHERE nspname IN ('shadow', 'outgoing')") == []
+    (done,) = await national.fetch("SELECT actor, what, details ->> 'reason' FROM operation")
+    assert done == ("Lan", "rebuild", "a test")
+
+
+async def test_what_the_live_tables_have_wrong_is_named_and_mended_when_that_is_accepted(national: National) -> None:
+    await national.say(said_of(history()))
+    ((product,),) = await national.fetch("SELECT id FROM product")
+    right = await national.rows()
+    await national.fetch("UPDATE standing SET stars = '5' WHERE certain RETURNING 1")
+    await national.fetch("DELETE FROM listing RETURNING 1")
+    spoilt = await national.rows()
+    assert spoilt != right
+    for options in ((), ("--dry-run",)):
+        status, told = await national.ran("rebuild", "national", "--reason", "đối chiếu", "--actor", "Lan", *options)
+        assert status == 1, told
+        assert "stay in use" in told
+        lines = {line.split()[0]: line.split() for line in told.splitlines() if line.strip()}
+        assert lines["standing"][1:] == ["5", "5", "1", str(product)]
+        assert lines["listing"][1:4] == ["0", "1", "1"]
+        assert lines["offer"][3] == "0"
+        assert await national.rows() == spoilt
+    status, told = await national.ran("rebuild", "national", "--reason", "sửa", "--actor", "Lan", "--accept")
+    assert status == 0, told
+    assert "in use" in told
+    assert await national.rows() == right
+    (done,) = await national.fetch("SELECT details -> 'differing' FROM operation")
+    assert done == ({"standing": 1, "listing": 1},)
+
+
+async def test_what_was_passed_over_stays_so_and_what_is_held_stays_held(national: National) -> None:
+    """Skipped numbers, dropped bytes, a gap, bytes that do not decode, a subject in a strange partition."""
+    said = said_of([*history(), *(moved(f"Gạo {n}", f"2025-08-0{n}") for n in range(1, 6))])
+    product = [message for message in said if message.topic == "ocop.registry.product"]
+    others = [message for message in said if message.topic != "ocop.registry.product"]
+    bare = replace(others[0], headers=(), payload=b"nobody can read this")
+    recognition = [message for message in others if message.topic == "ocop.evaluation.recognition"]
+    await national.say([*others, product[0], numbered(product[1], 2, b"{}"), *product[2:4]])
+    await national.say([bare, numbered(recognition[0], 9), numbered(others[0], 2, b"not JSON")])
+    assert await national.fetch("SELECT reason, n FROM held WHERE topic = 'ocop.registry.product' ORDER BY n") == [
+        ("failed", 2),
+        ("behind", 3),
+        ("behind", 4),
+    ]
+    await national.ran("dlq", "skip", "national", "1", "--reason", "bản ghi hỏng", "--actor", "Lan")
+    ((nameless,),) = await national.fetch("SELECT id FROM held WHERE queue IS NULL")
+    await national.ran("dlq", "drop", "national", str(nameless), "--reason", "rác", "--actor", "Lan")
+    applied = "SELECT applied FROM stream WHERE topic = 'ocop.registry.product'"
+    await until(lambda: _is(national, applied, [(4,)]), 30)
+    await national.say([product[1]])  # a good copy of what was skipped comes too late
+    await national.say(product[5:])  # number 5 is missing
+    await national.say([numbered(others[0], 3), bare], partition=(_home(others[0]) + 1) % 12)
+    assert await national.fetch("SELECT count(*) FROM held WHERE queue IS NULL") == [(1,)]  # the twin, read again
+    await national.ran("dlq", "drop", "national", str((await national.held())[-1][0]), "--reason", "rác")
+
+    held, rows = await national.held(), await national.rows()
+    assert {row[-1] for row in held} == {"gap", "failed", "behind"}
+    result = await national.rebuild()
+    assert (result.swapped, result.differs, result.further) == (True, False, 0)
+    assert await national.rows() == rows
+    assert await national.held() == held
+    assert await national.fetch("SELECT n FROM skipped WHERE n IS NOT NULL") == [(2,)]
+    sequences = "SELECT sequence FROM product_event ORDER BY 1"
+    assert await national.fetch(sequences) == [(1,), (3,), (4,)]
+    await national.say([product[4]])  # now the gap is filled, and what stood behind it follows
+    assert await national.fetch(sequences) == [(1,), (3,), (4,), (5,), (6,), (7,)]
+
+
+async def _is(national: National, query: str, rows: list[tuple[Any, ...]]) -> bool:
+    return await national.fetch(query) == rows
+
+
+def _home(message: Message) -> int:
+    """The partition in which its subject's events lie."""
+    home: int = (murmur2((message.named("subject") or "").encode()) & 0x7FFFFFFF) % 12
+    return home
+
+
+async def test_what_the_code_cannot_handle_is_put_aside_as_the_service_does(national: National) -> None:
+    said = said_of([*history(), moved("Gạo khác", "2025-08-01")])
+    owner, product, other = said[0], said[1], said_of([owner_registered(REPORTER, "X", kind="household")])[0]
+    nul = product_registered(REPORTER, "NUL", "CT", name="NUL", place=PLACE)
+    unwritable = said_of([history()[0], nul])[1]  # decodes; but no jsonb has such a letter
+    unwritable = replace(unwritable, payload=unwritable.payload.replace(b'"NUL"', b'"N\\u0000L"', 1))
+    await national.say([*said[:-1], numbered(owner, 2), unwritable, numbered(unwritable, 2, product.payload)])
+    # The same id once more, of another subject: whose it is, the partitions' order tells.
+    subject = (other.named("subject") or "").encode()
+    headers = tuple((n, subject if n == "ce_subject" else v) for n, v in owner.headers)
+    await national.say([replace(owner, headers=headers), numbered(replace(owner, headers=headers), 2)])
+    held, rows = await national.held(), await national.rows()
+    assert sorted(row[-1] for row in held) == ["behind", "behind", "failed", "failed", "failed"]
+    result = await national.rebuild(accept=True)
+    assert result.swapped
+    if not result.differs:
+        assert await national.rows() == rows
+        assert [row[2:] for row in await national.held()] == [row[2:] for row in held]
+    assert {name for name, table in result.tables.items() if table.subjects} <= {"owner_event", "owner", "owner_period"}
+    assert len(await national.held()) == len(held)
+
+
+async def test_a_rebuild_that_is_killed_leaves_everything_as_it_was(national: National) -> None:
+    said = said_of([*history(), moved("Gạo khác", "2025-08-01")])
+    await national.say(said[:-1])
+    rows, form = await national.rows(), await national.fetch(FORM)
+    connection = await database.connect(national.system.databases["national"].owner)
+    reading = connection.transaction()
+    await reading.start()
+    await connection.fetch("SELECT FROM event")  # a reader that does not end keeps it from swapping
+    running = national.command("rebuild", "national", "--reason", "a test")
+    swapping = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+    await until(lambda: national.fetch(swapping), 30)
+    running.send_signal(signal.SIGKILL)
+    await asyncio.to_thread(running.communicate)
+    await reading.rollback()
+    await connection.close()
+    await national.say(said[-1:])  # the live reader was let go, and reads on
+    assert len((await national.rows())["product_event"]) == len(rows["product_event"]) + 1
+    assert await national.fetch("SELECT 1 FROM pg_namespace WHERE nspname = 'shadow'") != []
+    status, told = await national.ran("rebuild", "national", "--reason", "a test", "--actor", "Lan")
+    assert status == 0, told
+    assert "is dropped" in told
+    assert await national.fetch(FORM) == form
+    assert len((await national.rows())["product_event"]) == len(rows["product_event"]) + 1
+
+
+async def test_two_rebuilds_are_not_at_once(national: National) -> None:
+    connection = await database.connect(national.system.databases["national"].owner)
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+    with pytest.raises(RebuildError, match="under way"):
+        await national.rebuild()
+    await connection.close()
+
+
+async def test_a_service_that_has_read_nothing_goes_on_behind_what_was_rebuilt(national: National) -> None:
+    await national.say(said_of(history()))
+    right = await national.rows()
+    national.system.running("national")[0].kill()
+    tables = ", ".join(["event", *(table for table in TABLES if not table.endswith("_event")), "position"])
+    await national.fetch(f"TRUNCATE {tables}")
+    result = await national.rebuild()
+    assert (result.swapped, result.differs, result.further) == (True, False, 4)
+    assert await national.rows() == right
+    await national.system.start("national")
+    later = said_of([*history(), moved("Gạo khác", "2025-08-01")])[-1]
+    await national.say([later])
+    assert len((await national.rows())["product_event"]) == len(right["product_event"]) + 1
+
+
+PATHS = (
+    "/",
+    "/?map=2004",
+    "/san-pham",
+    "/v1/figures/products?by=province,stars",
+    "/v1/figures/owners?by=owner_kind",
+    "/v1/figures/recognitions?by=year",
+    "/v1/figures/online?by=platform",
+    "/v1/products?limit=100",
+)
+
+
+@dataclass(slots=True)
+class Readers:
+    """People and programs that read all the time, and what they were answered."""
+
+    url: str
+    answers: Counter[int] = field(default_factory=Counter)
+    slowest: float = 0.0
+
+    async def read(self, stop: asyncio.Event) -> None:
+        """One after the other, pages of products too, until told to stop."""
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
+            paths: list[str] = list(PATHS)
+            while not stop.is_set():
+                for path in paths:
+                    began = time.monotonic()
+                    answer = await client.get(path)
+                    self.slowest = max(self.slowest, time.monotonic() - began)
+                    self.answers[answer.status_code] += 1
+                    await asyncio.sleep(0.02)  # a reader's own time, in which the load of the test has its turn
+                    if path.startswith("/v1/products?"):
+                        ids = [product["id"] for product in answer.json()["products"][:5]]
+                        paths = [*PATHS, *(f"/san-pham/{id_}" for id_ in ids), *(f"/v1/products/{id_}" for id_ in ids)]
+
+
+async def test_nobody_notices_a_rebuild_under_load(
+    kafka_topics: str, databases: Databases, tmp_path: Path, producer: AIOKafkaProducer
+) -> None:
+    async with system(kafka_topics, databases, tmp_path, SERVICES) as under_test:
+        await under_test.start_all(OCOP_ADDRESS_REQUESTS_S=MANY, OCOP_ADDRESS_REQUESTS_AT_ONCE=MANY)
+        keys, book = await enrolled(under_test), Ledger(tmp_path / "ledger")
+        load = Load(6, [gateway.url for gateway in under_test.running("gateway")], keys, book, RATE)
+        national, stop = National(under_test, producer), asyncio.Event()
+        readers = [Readers(under_test.running("national")[0].url) for _ in range(2)]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run(stop.is_set))
+            for reader in readers:
+                group.create_task(reader.read(stop))
+            try:
+                for part in (1, 2):
+                    await until(partial(_sent, load, part * 4 * RATE), 60)
+                    status, told = await national.ran("rebuild", "national", "--reason", "a test", "--actor", "Lan")
+                    assert status == 0, told
+                    assert "The rebuilt tables are in use." in told
+                await until(partial(_sent, load, 12 * RATE), 60)
+            finally:
+                stop.set()
+        book.close()
+        assert {status for reader in readers for status in reader.answers} == {200}
+        assert sum(reader.answers.total() for reader in readers) > 100
+        entries = ledger.read(tmp_path / "ledger")
+        under_test.refused = verdict.refused(entries)
+        await under_test.settled(90)
+        assert await verdict.compare(kafka_topics, under_test.urls["gateway"], entries) == []
+
+
+async def _sent(load: Load, events: int) -> bool:
+    return load.sent >= events
