@@ -13,7 +13,7 @@ from gateway import backfill
 from bench.client import Client
 from bench.data import OWNERS, TENANT
 from bench.engines import Bench, end
-from bench.freshness import Watch
+from bench.freshness import Watch, watching
 from bench.intake import BATCH, products_of
 from bench.latency import latencies
 from contracts.names import Ref, aggregate_id
@@ -42,25 +42,19 @@ async def run(bench: Bench, events: int) -> dict[str, Any]:
         keys = {TENANT: await under_test.key(TENANT, "many"), OTHER: await under_test.key(OTHER, "few")}
         owners = [_from(owner(f"CT-{number}", id_=f"owner-{number}"), TENANT, "many") for number in range(OWNERS)]
         await send(url, keys[TENANT], iter(owners))
-        connection = await database.connect(under_test.databases["national"].app)
-        watch = Watch(connection, PUBLISHED)
-        watching = asyncio.create_task(watch.run())
-        others = Others(url, keys[OTHER], watch)
-        sending = asyncio.create_task(others.run())
-        await asyncio.sleep(QUIET_S)
-        before = len(others.sent)
-        began = time.perf_counter()
-        await _declare(under_test)
-        await send(url, keys[TENANT], islice(products_of("many"), events))
-        taken_s = time.perf_counter() - began
-        await _all_decided(under_test, events)
-        took_s = time.perf_counter() - began
-        sending.cancel()
-        async with asyncio.timeout(60):
-            while watch.waiting:
-                await asyncio.sleep(LOOK_S)
-        watching.cancel()
-        await connection.close()
+        async with watching(under_test.databases["national"].app, PUBLISHED) as watch:
+            others = Others(url, keys[OTHER], watch)
+            sending = asyncio.create_task(others.run())
+            await asyncio.sleep(QUIET_S)
+            before = len(others.sent)
+            began = time.perf_counter()
+            await _declare(under_test)
+            await send(url, keys[TENANT], islice(products_of("many"), events))
+            taken_s = time.perf_counter() - began
+            await _all_decided(under_test, events)
+            took_s = time.perf_counter() - began
+            others.enough = True
+            await sending
         await under_test.settled(300)
         await end(under_test.processes)
     waits = [watch.seen[subject] - at for subject, at in others.sent.items()]
@@ -78,14 +72,17 @@ class Others:
     def __init__(self, url: str, key: str, watch: Watch) -> None:
         self._url, self._key, self._watch = url, key, watch
         self.sent: dict[UUID, float] = {}
+        self.enough = False
 
     async def run(self) -> None:
-        """Until cancelled, at its rate."""
+        """At its rate, until it is `enough`."""
         async with Client(self._url) as client:
             await self._one(client, _from(owner("CT-0", id_="owner"), OTHER, "few"))
             started = time.perf_counter()
             for number, act in enumerate(products_of("few", tenant=OTHER, owners=1)):
                 await asyncio.sleep(started + number / OTHERS_S - time.perf_counter())
+                if self.enough:
+                    return
                 ref = act["data"]["product"]["ref"]
                 subject = aggregate_id("product", Ref(namespace=OTHER, ref=ref))
                 self.sent[subject] = time.perf_counter()

@@ -52,7 +52,8 @@ class Limit:
                 async with connection.transaction():
                     await _load(connection, self.rows)
                 seconds = time.perf_counter() - start
-                assert await digests(connection) == self.digests
+                found = await digests(connection)
+                assert found == self.digests, f"the tables hold {found}, not {self.digests}"
             finally:
                 await connection.close()
         finally:

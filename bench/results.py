@@ -103,12 +103,8 @@ def _services_mb(found: Mapping[str, Any]) -> float:
 def _decider(result: Mapping[str, Any]) -> Iterator[Line]:
     rounds: Rounds = result["rounds"]
     yield Line("decider step, one process, events/s", _rates(rounds, "one"), least=7500, cost=_middle(rounds, "one"))
-    both = "one_of_two_readers"
-    if both in rounds[0]:
-        yield Line(
-            "decider step, one process of two readers, events/s", _rates(rounds, both), cost=_middle(rounds, both)
-        )
-    yield Line("decider step, two processes, events/s", _rates(rounds, "two"), cost=_middle(rounds, "two"))
+    for name, words in (("one_of_two_readers", "one process of two readers"), ("two", "two processes")):
+        yield Line(f"decider step, {words}, events/s", _rates(rounds, name), cost=_middle(rounds, name))
 
 
 def _relay(result: Mapping[str, Any]) -> Iterator[Line]:

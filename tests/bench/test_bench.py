@@ -71,7 +71,8 @@ async def test_a_projection_is_measured_and_what_it_wrote_is_checked() -> None:
 def test_results_say_what_was_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "FILE", tmp_path / "RESULTS.md")
     cost = {"cpu_s_per_1000": {"all": 0.2}, "rss_mb": {"registry-1": 90.0, "kafka": 230.0}}
-    rounds = [{"one": {"rate": rate, **cost}, "two": {"rate": 2 * rate, **cost}} for rate in (7000.0, 7600.0, 9000.0)]
+    rates = (7000.0, 7600.0, 9000.0)
+    rounds = [{name: {"rate": rate, **cost} for name in ("one", "one_of_two_readers", "two")} for rate in rates]
     machine = {"cores": 2, "cpu": "C", "memory_gb": 24, "system": "S", "fdatasync_s": 7000, "versions": {"Python": "3"}}
     found = {"decider": {"rounds": rounds, "events": 10, "at": "2026-09-01 10:00"}}
     text = results.write("abc", machine, found)
