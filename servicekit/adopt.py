@@ -136,7 +136,7 @@ async def _write_events(
                 message.named("type"),
                 message.named_time("recordedtime"),
                 message.named_uuid("causationid"),
-                {name: value.decode() for name, value in message.headers},
+                message.shown(),
                 message.payload,
             )
             for event_id, message in new.items()

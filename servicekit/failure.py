@@ -19,7 +19,7 @@ def version() -> str:
 
 def undecodable(text: str | None, field: str = "") -> dict[str, Any]:
     """Bytes that do not decode; `field` is a JSON pointer to what is wrong first."""
-    return {"class": UNDECODABLE, "field": field, "text": _told(text or ""), "version": version()}
+    return {"class": UNDECODABLE, "field": _told(field), "text": _told(text or ""), "version": version()}
 
 
 def unhandled(error: BaseException, attempts: int) -> dict[str, Any]:

@@ -30,8 +30,9 @@ class Subscription:
     """One subscriber on all of a service's topics; FastStream drives it, `handle` gets whole polls.
 
     `turned` is called at each turn of the loop, `polled` with the partitions of a poll in the same step in which
-    its records leave the consumer, so that no rebalance can come between. `handle` must not raise: FastStream
-    would log it and go on to the next poll.
+    its records leave the consumer, so that no rebalance can come between; `lost` when the consumer has failed on the
+    way, perhaps with records of any partition that it took already and will not give again. `handle` must not raise:
+    FastStream would log it and go on to the next poll.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Subscription:
         handle: Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]],
         turned: Callable[[], None],
         polled: Callable[[Iterable[TopicPartition]], None],
+        lost: Callable[[], None],
         listener: ConsumerRebalanceListener,
         poll_records: int,
         session_timeout_ms: int,
@@ -58,6 +60,7 @@ class Subscription:
         )
         self._turned = turned
         self._polled = polled
+        self._lost = lost
         self._subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -98,7 +101,11 @@ class Subscription:
         async def watched(*partitions: Any, **options: Any) -> Any:
             # Empty polls never reach the handler, so liveness is fed from here.
             self._turned()
-            records = await getmany(*partitions, **options)
+            try:
+                records = await getmany(*partitions, **options)
+            except Exception:
+                self._lost()
+                raise
             self._polled(records)
             return records
 

@@ -17,6 +17,7 @@ from contracts.envelope import Envelope, EnvelopeError
 from contracts.problems import problems_of
 from contracts.submission import decode_submission
 from contracts.topics import TOPICS, Topic, decode_event, topic_of, unknown_major
+from servicekit import header_names
 
 MOST_OUTCOMES = 2**31 - 1  # of one submission, as they are counted
 
@@ -64,6 +65,15 @@ class Message:
     def same_bytes(self, other: "Message") -> bool:
         """Whether it is a repeat of the same send, wherever it lies."""
         return (self.topic, self.headers, self.payload) == (other.topic, other.headers, other.payload)
+
+    def shown(self) -> dict[str, str]:
+        """Headers as text: for people, and for a log that is adopted. What is no text is escaped."""
+        escaped = "backslashreplace"
+        return {
+            header_names.encode(name).decode(errors=escaped): value.decode(errors=escaped)
+            for name, value in self.headers
+            if value is not None
+        }
 
     def named(self, name: str) -> str | None:
         """What a CloudEvents header says, also where the whole does not decode."""
@@ -153,12 +163,12 @@ def _misplaced(topic: Topic, envelope: Envelope) -> str | None:
 
 def to_json(headers: Iterable[tuple[str, bytes]]) -> list[list[Any]]:
     """Headers as they are kept in a held row: text where they are text that PostgreSQL has, else base64."""
-    return [[_kept(name.encode()), _kept(value)] for name, value in headers]
+    return [[_kept(header_names.encode(name)), _kept(value)] for name, value in headers]
 
 
 def from_json(kept: Iterable[Iterable[Any]]) -> tuple[tuple[str, bytes], ...]:
     """The inverse of `to_json`, byte for byte."""
-    return tuple((_bytes(name).decode(), _bytes(value)) for name, value in kept)
+    return tuple((header_names.decode(_bytes(name)), _bytes(value)) for name, value in kept)
 
 
 def _kept(written: bytes) -> Any:

@@ -71,6 +71,7 @@ class Runner(ConsumerRebalanceListener):
             handle=self.poll,
             turned=health.turned,
             polled=self._polled,
+            lost=self._stands.clear,
             listener=self,
             poll_records=settings.poll_records,
             session_timeout_ms=settings.session_timeout_ms,

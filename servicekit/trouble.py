@@ -71,7 +71,7 @@ async def show(connection: Connection, held_id: int) -> dict[str, Any] | None:
         "since": row["since"],
         "error": row["error"],
         "decodes_now": found.error is None,
-        "headers": {name: value.decode(errors="backslashreplace") for name, value in found.headers},
+        "headers": found.shown(),
         "payload": found.payload.decode(errors="backslashreplace"),
     }
 

@@ -7,6 +7,7 @@ else is put aside, or passed over where the protocol says so, and everybody else
 import asyncio
 import json
 import signal
+import struct
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.util import calc_crc32c
 
 from contracts.topics import TOPICS
 from ocop import oracle
@@ -24,6 +27,8 @@ from tests.engines import Databases
 from tests.submissions import owner, owner_updated, product, product_updated
 
 Headers = list[tuple[str, bytes]]
+NO_UTF8 = "a name that is no UTF-8"
+CRC_AT = 17  # of a batch: where its checksum stands, over all that follows
 ATTRIBUTES = (
     "id",
     "source",
@@ -137,6 +142,11 @@ def spoilt(real: Real, following: int) -> Iterator[tuple[Headers, bytes | None]]
         yield real.changed(type=type_), real.payload
     yield [*real.headers, ("ce_\x00", b"x")], real.payload
     yield [*real.changed(**nxt if numbered else {"id": b"garbage"}), ("a\x00b", b"x")], b"garbage"
+    # Header names that are no UTF-8: a record that is good but for that, and two that are not.
+    if numbered:
+        yield [*real.headers, (NO_UTF8, b"x")], real.payload
+    yield [*real.changed(**nxt if numbered else {"id": b"garbage"}), (NO_UTF8, b"x")], b"garbage"
+    yield [(NO_UTF8, b"\xff"), (f"ce_{NO_UTF8}", b"\xff")], b"{}"
     yield [("", b""), ("ce_", b""), ("\U0001f4a5" * 300, b"x")] * 50, b"{}"
     yield real.headers * 30, b"{}"
     # Numbers that were applied already, with other content.
@@ -163,6 +173,21 @@ def more(n: int) -> list[dict[str, Any]]:
         revoked("1", "2026-01", of=f"SP-{n}", id_=f"rr{n}", cause="a"),
         delisted(f"NY-{n}", "2026-01", id_=f"ll{n}"),
     ]
+
+
+@pytest.fixture(autouse=True)
+def _names_that_are_no_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Producers of this process write such a name where a header is called NO_UTF8."""
+    real = BatchBuilder._build
+
+    def build(self: BatchBuilder) -> bytearray:
+        written: bytearray = real(self)
+        if NO_UTF8.encode() in written:
+            written[:] = written.replace(NO_UTF8.encode(), b"\xff\xc3\xa9\xed\xa0\x80".ljust(len(NO_UTF8), b"\xfe"))
+            struct.pack_into(">I", written, CRC_AT, calc_crc32c(bytes(written[CRC_AT + 4 :])))
+        return written
+
+    monkeypatch.setattr(BatchBuilder, "_build", build)
 
 
 @pytest.fixture

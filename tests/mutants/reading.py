@@ -101,6 +101,15 @@ MUTANTS = (
         f"{TEST}::test_a_partition_given_away_meanwhile_is_not_remembered",
     ),
     mutant(
+        "failed-poll-forgotten",
+        "what the consumer took off before it failed is read again",
+        "servicekit/kafka.py",
+        """                self._lost()
+                raise""",
+        "                raise",
+        "delivery/test_subscription.py::test_what_a_failing_consumer_took_is_read_again",
+    ),
+    mutant(
         "quiet-partition-unsettled",
         "what an outage kept from being settled is settled later",
         RUNNER,

@@ -65,7 +65,7 @@ def _row(message: Message, ref: str) -> tuple[Any, ...]:
         TOPICS[message.topic].reader,
         envelope.contentdigest or "",
         json.dumps(body, ensure_ascii=False).encode(),
-        json.dumps({name: value.decode() for name, value in message.headers}, ensure_ascii=False),
+        json.dumps(message.shown(), ensure_ascii=False),
         message.payload,
         envelope.recordedtime,
     )

@@ -1,0 +1,56 @@
+"""The subscription on real Kafka: what its consumer takes off and does not hand on is read again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import CorruptRecordException
+
+from servicekit import database
+from servicekit.health import Health
+from servicekit.listener import Listener
+from servicekit.runner import Runner
+from servicekit.settings import Settings
+from tests.engines import Databases
+from tests.waiting import until
+
+TOPIC = "ocop.registry.outcome"
+
+
+async def test_what_a_failing_consumer_took_is_read_again(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a batch whose checksum is wrong: aiokafka has moved on behind records that nobody got."""
+    real, failures = AIOKafkaConsumer.getmany, [CorruptRecordException(), CorruptRecordException()]
+
+    async def failing(self: AIOKafkaConsumer, *partitions: Any, **options: Any) -> Any:
+        records = await real(self, *partitions, **options)
+        if records and failures:
+            raise failures.pop()
+        return records
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", failing)
+    for number in range(10):
+        await producer.send_and_wait(TOPIC, b"%d" % number, partition=number % 2)
+    made = await databases.make("gateway")
+    pool = await database.open_pool(made.app)
+    settings = Settings(kafka_bootstrap=kafka_topics, database_url=made.app, session_timeout_ms=6000)
+
+    async def nothing(*_: Any) -> None: ...
+
+    runner = Runner("gateway", settings, pool, [Listener([TOPIC], nothing)], Health())
+    running = asyncio.create_task(runner.run())
+    try:
+
+        async def all_read() -> bool:
+            read = await pool.fetchval("SELECT sum(next_offset) FROM position WHERE topic = $1", TOPIC)
+            return bool(read == 10)
+
+        await until(all_read, 60)
+        held = await pool.fetchval("SELECT count(*) FROM held")
+        assert (held, failures) == (10, [])  # nameless, each put aside
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await pool.close()
