@@ -77,9 +77,7 @@ class Relay:
             while True:
                 self._woken.clear()
                 rows = await connection.fetch(
-                    "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1",
-                    BATCH,
-                    timeout=30,
+                    "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1", BATCH
                 )
                 METRICS.outbox_rows.set(len(rows))
                 if rows:

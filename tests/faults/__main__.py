@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import shutil
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,14 +31,20 @@ def run(fault: Fault, seed: int, stamp: str, seconds: float | None) -> dict[str,
     directory = proof.directory("faults", stamp) / part
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
-    result = asyncio.run(frame.play(fault, seed, directory, seconds)) | {"commit": stamp}
+    try:
+        result = asyncio.run(frame.play(fault, seed, directory, seconds)) | {"commit": stamp}
+    except Exception:  # the others are run all the same
+        return {"fault": fault.name, "seed": seed, "findings": [f"no end: {traceback.format_exc()}"]}
     if not result["findings"]:
         proof.keep("faults", stamp, part, result)
     return result
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """Prints a result."""
+    """Prints a result; of a run that came to no end only why."""
+    if "seconds" not in result:
+        print(f"{result['fault']} seed {result['seed']}: {result['findings'][0]}", flush=True)
+        return
     before = ", done before" if result.get("before") else ""
     print(f"{result['fault']} seed {result['seed']}: {result['title']} ({result['seconds']} s{before})")
     well = "not" if result["well_s"] is None else f"{result['well_s']} s"

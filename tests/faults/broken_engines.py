@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import asyncpg
@@ -11,10 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from ocop import kafka, postgres
-from ocop.errors import OcopError
 from ocop.rules.evidence import partitions
 from tests.delivery import healing
-from tests.engines import START_SECONDS
+from tests.engines import START_SECONDS, Engine
 from tests.faults import disk
 from tests.faults.frame import Fault, Stage
 from tests.waiting import until
@@ -67,10 +66,7 @@ async def no_room_for_wal(stage: Stage) -> None:
         stage.figures["without room, s"] = round(time.monotonic() - began)
     finally:
         disk.free(directory)
-    if stage.engines.postgres.ended:  # as whoever supervises it does
-        stage.engines.kill_postgres()
-        stage.engines.postgres.launch()
-    await postgres.wait_until_answers(stage.engines.postgres_url, START_SECONDS)
+    await _up(stage.engines.postgres, lambda: postgres.answers(stage.engines.postgres_url))
 
 
 async def _next_segment(url: str) -> None:
@@ -95,14 +91,18 @@ async def no_room_for_topics(stage: Stage) -> None:
         await stage.last(6)
     finally:
         disk.free(directory)
-    if stage.engines.kafka.ended:  # as whoever supervises it does
-        stage.engines.kill_kafka()
-        stage.engines.kafka.launch()
-    try:
-        await kafka.wait_until_answers(stage.engines.kafka_bootstrap, START_SECONDS)
-    except OcopError:
-        stage.findings.append(f"Kafka does not come back: {stage.engines.kafka.last_words()}")
-        raise
+    await _up(stage.engines.kafka, lambda: kafka.answers(stage.engines.kafka_bootstrap))
+
+
+async def _up(engine: Engine, answers: Callable[[], Awaitable[bool]]) -> None:
+    """Waits until it answers, and starts it again whenever it has ended, as whoever supervises it does."""
+    until = time.monotonic() + 2 * START_SECONDS
+    while not await answers():
+        if engine.ended:
+            engine.kill()
+            engine.launch()
+        assert time.monotonic() < until, f"{engine.name} does not come back:\n{engine.last_words()}"
+        await asyncio.sleep(0.5)
 
 
 # -------------------------------------------------------------------- slow

@@ -129,7 +129,8 @@ class Fault:
 
 
 async def play(fault: Fault, seed: int, directory: Path, seconds: float | None = None) -> dict[str, Any]:
-    """One run: its figures and its findings. Logs and the ledger are left in the directory."""
+    """One run: its figures and its findings. Logs and the ledger are left in the directory. Raises whatever keeps it
+    from an end."""
     began = time.monotonic()
     async with _stage(fault, seed, directory, seconds) as stage:
         ended = asyncio.Event()

@@ -92,7 +92,7 @@ class Proxy:
             client.transport.abort()
             server.close()  # what it was sent before reaches it
             with suppress(OSError):
-                await asyncio.wait_for(server.wait_closed(), 1)
+                await server.wait_closed()
 
     async def _requests(
         self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, server: asyncio.StreamWriter
@@ -104,7 +104,7 @@ class Proxy:
             self.carried += len(data)
             server.write(data)
             await server.drain()
-        raise ConnectionResetError
+        await self._ended(client)
 
     async def _answers(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         rest = self._reset_after
@@ -127,14 +127,21 @@ class Proxy:
             await client.drain()
             if rest is not None and rest <= 0:
                 break
+        await self._ended(client)
+
+    async def _ended(self, client: asyncio.StreamWriter) -> None:
+        """One side has closed the connection: the other is told, unless the connection is forgotten."""
+        if client in self._forgotten:
+            await asyncio.Event().wait()
         raise ConnectionResetError
 
     async def close(self) -> None:
         """Ends all connections."""
         self._flows.set()
         self.reset()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @asynccontextmanager
