@@ -105,13 +105,17 @@ async def test_tenants(databases: Databases) -> None:
     assert again.returncode == 1
     assert "rotate" in again.stderr
     assert (await said(made, "tenant", "rotate", "2025-80", "--system", "ocop")).strip() != key
-    await said(made, "tenant", "suspend", "2025-80")
+    await said(made, "tenant", "suspend", "2025-80", "--actor", "Lan")
     listed = await said(made, "tenant", "list")
     assert "2004-72 2004-80" in listed
     assert key not in listed
     await said(made, "tenant", "reinstate", "2025-80")
     assert (await ocop(made, "tenant", "suspend", "2025-01")).returncode == 1
     assert (await ocop(made, "tenant", "enrol", "2004-80", "--system", "ocop")).returncode == 1
+    done = await said(made, "operations", "gateway")
+    assert [line.split()[4] for line in done.splitlines()[1:]] == ["reinstate", "suspend", "rotate", "enrol"]
+    assert "Lan tenant suspend" in " ".join(done.split())
+    assert key not in done
 
 
 async def test_contacts(databases: Databases) -> None:
