@@ -167,7 +167,7 @@ SHIFTS = (timedelta(hours=2), timedelta(minutes=-5), timedelta())
 
 async def clock_steps(stage: Stage) -> None:
     """The clock of each service's database leaps two hours ahead, then five minutes behind, and comes right; events
-    dated in 1970 are taken in order, those of the future are refused."""
+    dated in 1970 or in the future are refused all the while."""
     for made in stage.system.databases.values():
         connection = await database.connect(made.superuser)
         await connection.execute(CLOCK)
@@ -196,10 +196,11 @@ async def _dated(stage: Stage, shift: timedelta) -> None:
     author.system = f"faults-{int(shift.total_seconds())}"  # names and ids of its own
     name = author.name("CT")
     data = {"owner": name, "kind": "cooperative", "business_name": "Hợp tác xã thử nghiệm"}
-    old = author.item("owner.registered", name, data, time="1970-01-01T00:00:00+07:00")
-    ends = ("refused",)
-    new = author.item("owner.registered", name, data, "hostile", ends, time="2100-01-01T00:00:00+07:00")
-    await stage.load.send([Request(OWN_SOURCE, (old, new))])
+    items = tuple(
+        author.item("owner.registered", name, data, "hostile", ("refused",), time=f"{year}-01-01T00:00:00+07:00")
+        for year in (1970, 2100)
+    )
+    await stage.load.send([Request(OWN_SOURCE, items)])
 
 
 FAULTS = (
