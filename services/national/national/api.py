@@ -80,7 +80,7 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
     @app.get(
         "/v1/products/{product_id}",
         openapi_extra=openapi.asks(query.DayQuery),
-        responses=openapi.answers("The product"),
+        responses=openapi.answers("The product", openapi.ONE),
     )
     async def product(request: Request, product_id: str) -> Response:
         """A product: certificates, documents, listings, what does not fit together, and the events behind them."""
@@ -89,7 +89,9 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
             return _found(await details.product(connection, identifier, asked.at or today()))
 
     @app.get(
-        "/v1/owners/{owner_id}", openapi_extra=openapi.asks(query.DayQuery), responses=openapi.answers("The owner")
+        "/v1/owners/{owner_id}",
+        openapi_extra=openapi.asks(query.DayQuery),
+        responses=openapi.answers("The owner", openapi.ONE),
     )
     async def owner(request: Request, owner_id: str) -> Response:
         """An owner: documents, the products that are its on the day, and its events."""

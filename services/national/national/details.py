@@ -11,7 +11,7 @@ from contracts.evaluation import RecognitionState
 from contracts.fields import INSIDE
 from contracts.marketplace import ListingState
 from contracts.registry import OwnerState, ProductState
-from national import events, products
+from national import events, missing, products
 from national.flags import flags
 from servicekit.database import Connection
 
@@ -40,11 +40,17 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
     )
     listings = [ListingState.model_validate_json(p["payload"], extra="ignore", context=INSIDE) for p in payloads]
     subjects = [product_id, *(listing.id for listing in listings)]
+    whose = [
+        (missing.PRODUCT, product_id),
+        (missing.RECOGNITION, product_id),
+        *((missing.LISTING, listing.id) for listing in listings),
+    ]
     newest = {listing.ref: max(listing.documents, key=lambda d: d.origin.sequence) for listing in listings}
     listed = {ref: (document.listed_on, document.origin) for ref, document in newest.items()}
     return {
         "at": at,
         **products.told(row),
+        **(await missing.of_subjects(connection, whose)).told(),
         "documents": [_plain(document) for document in state.documents],
         "discontinued": _plain(state.discontinued),
         "certificates": await _certificates(connection, product_id, recognised),
@@ -74,6 +80,7 @@ async def owner(connection: Connection, owner_id: UUID, at: date) -> dict[str, A
         "ref": state.ref,
         "kind": row["kind"],
         "business_name": row["business_name"],
+        **(await missing.of_subjects(connection, [(missing.OWNER, owner_id)])).told(),
         "documents": [_plain(document) for document in state.documents],
         "closed": _plain(state.closed),
         "products": [products.told(each) for each in theirs],

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import asyncpg
 
 from contracts import provinces
+from national import missing
 from national.counting import MERGED, ORDER, Arguments, Question, counted, thing_of
 from national.domain import MERGED_KINDS
 from servicekit.database import Connection
@@ -37,7 +38,7 @@ async def figure(connection: Connection, question: Question) -> dict[str, Any]:
         "count": total["count"],
         "of_which_uncertain": total["uncertain"],
         "share": share,
-        "incomplete": await incomplete(connection),
+        **(await missing.of_topics(connection, missing.feeding(question))).told(),
         "cells": _cells(question, rows),
         "not_attributable": [
             {"candidates": row["candidates"], "count": row["count"], "of_which_uncertain": row["uncertain"]}
@@ -64,11 +65,6 @@ def link(question: Question, cell: Mapping[str, str]) -> str:
             chosen[dimension.removesuffix("_merged")] = (value,)
     pairs = [("indicator", question.indicator), ("at", question.at.isoformat()), ("map", question.map)]
     return "/v1/products?" + urlencode([*pairs, *((name, value) for name, found in chosen.items() for value in found)])
-
-
-async def incomplete(connection: Connection) -> bool:
-    """Whether something was said that could not be read so far, so that any figure may lack it."""
-    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM held)"))
 
 
 async def reported_up_to(connection: Connection) -> dict[str, date]:

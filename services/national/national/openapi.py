@@ -7,6 +7,18 @@ from pydantic import BaseModel
 from servicekit.http import PROBLEM
 
 _TALLY: Final[dict[str, Any]] = {"count": {"type": "integer"}, "of_which_uncertain": {"type": "integer"}}
+_INCOMPLETE: Final[dict[str, Any]] = {
+    "incomplete": {"type": "boolean", "description": "Events are missing that may belong to this answer"},
+    "missing": {
+        "type": "object",
+        "description": "How many, and why",
+        "properties": {
+            "held": {"type": "integer", "description": "Received and held back so far: unreadable, or behind another"},
+            "skipped": {"type": "integer", "description": "Passed over for good by an operator"},
+        },
+    },
+}
+ONE: Final[dict[str, Any]] = {"type": "object", "properties": _INCOMPLETE, "additionalProperties": True}
 FIGURE: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -20,7 +32,7 @@ FIGURE: Final[dict[str, Any]] = {
             "type": ["object", "null"],
             "properties": {"numerator": {"type": "integer"}, "denominator": {"type": "integer"}},
         },
-        "incomplete": {"type": "boolean", "description": "Something that was said could not be read so far"},
+        **_INCOMPLETE,
         "cells": {
             "type": "array",
             "items": {

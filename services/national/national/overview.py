@@ -6,9 +6,10 @@ from datetime import date
 from typing import Any, Final
 
 from contracts import provinces
-from national import figures
+from national import figures, missing
 from national.counting import MERGED, Question
 from national.domain import KINDS, MERGED_KINDS
+from national.missing import LISTING, OWNER, PRODUCT, RECOGNITION, Missing
 from national.words import province
 from servicekit.database import Connection
 
@@ -49,7 +50,7 @@ class Overview:
     kinds: tuple[Cell, ...]  # the merged kinds stand behind their sum
     rows: tuple[Row, ...]
     unplaced: tuple[Cell, ...]
-    incomplete: bool
+    missing: Missing
 
     @property
     def reporting(self) -> int:
@@ -84,7 +85,7 @@ async def overview(connection: Connection, at: date, map_: str) -> Overview:
         kinds=_kinds(kinds["cells"], merged["cells"]),
         rows=_rows(map_, placed, of_provinces),
         unplaced=tuple(_unplaced(cell, at, map_) for cell in placed["not_attributable"]),
-        incomplete=placed["incomplete"],
+        missing=await missing.of_topics(connection, (OWNER, PRODUCT, RECOGNITION, LISTING)),
     )
 
 
