@@ -4,10 +4,17 @@ from collections.abc import Sequence
 
 
 def latencies(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, 95th and 99th percentile and the most, by nearest rank, in ms."""
+    """The least, median, 95th and 99th percentile and the most, by nearest rank, in ms."""
     ordered = sorted(seconds)
 
     def rank(share: float) -> float:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
-    return {"p50": rank(0.50), "p95": rank(0.95), "p99": rank(0.99), "max": ordered[-1] * 1000, "n": len(ordered)}
+    return {
+        "min": ordered[0] * 1000,
+        "p50": rank(0.50),
+        "p95": rank(0.95),
+        "p99": rank(0.99),
+        "max": ordered[-1] * 1000,
+        "n": len(ordered),
+    }

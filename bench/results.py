@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 from typing import Any, Final
 
-from bench.memory import GROWS
+from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
@@ -52,11 +53,11 @@ class Line:
     def row(self) -> str:
         """As a row of the table."""
         spread = [_number(value) for value in (min(self.values), median(self.values), max(self.values))]
-        cpu = memory = ""
+        cpu = held = ""
         if self.cost:
             cpu = ", ".join(f"{name} {seconds:.3f}" for name, seconds in self.cost["cpu_s_per_1000"].items())
-            memory = ", ".join(f"{name} {mb:.0f}" for name, mb in self.cost["rss_mb"].items() if name != "kafka")
-        return f"| {self.figure} | {self.target} | {' | '.join(spread)} | {self.verdict} | {cpu} | {memory} |"
+            held = ", ".join(f"{name} {mb:.0f}" for name, mb in self.cost["rss_mb"].items() if name != "kafka")
+        return f"| {self.figure} | {self.target} | {' | '.join(spread)} | {self.verdict} | {cpu} | {held} |"
 
 
 def _number(value: float | None) -> str:
@@ -86,12 +87,12 @@ def _projection(result: Mapping[str, Any]) -> Iterator[Line]:
     for name, words, of_limit, of_peer in OURS:
         yield Line(f"projection, {words}, events/s", _rates(rounds, name), cost=_middle(rounds, name))
         yield Line(f"projection, {words}, of L", _ratios(rounds, name, "limit"), least=of_limit)
-        peer, tasks = ("peer_two", "two Connect tasks") if name == "two" else ("peer_one", "one Connect task")
-        if peer in rounds[0]:
-            yield Line(f"projection, {words}, of {tasks}", _ratios(rounds, name, peer), least=of_peer)
+        other, tasks = ("peer_two", "two Connect tasks") if name == "two" else ("peer_one", "one Connect task")
+        if other in rounds[0]:
+            yield Line(f"projection, {words}, of {tasks}", _ratios(rounds, name, other), least=of_peer)
     if "peer_two" in rounds[0]:
-        for peer, tasks in (("peer_one", "one Connect task"), ("peer_two", "two Connect tasks")):
-            yield Line(f"{tasks}, events/s", _rates(rounds, peer), cost=_middle(rounds, peer))
+        for other, tasks in (("peer_one", "one Connect task"), ("peer_two", "two Connect tasks")):
+            yield Line(f"{tasks}, events/s", _rates(rounds, other), cost=_middle(rounds, other))
         shares = [_services_mb(each["two"]) / each["peer_two"]["rss_mb"]["connect"] for each in rounds]
         yield Line("memory of two processes, of the Connect worker's", shares, most=1 / 3)
 
@@ -148,7 +149,7 @@ def _queries(result: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def _memory(result: Mapping[str, Any]) -> Iterator[Line]:
-    for service in GROWS:
+    for service in memory.GROWS:
         found, minutes = result[service], result["minutes"]
         yield Line(f"{service} at full rate ({found['rate']:,.0f}/s), peak, MB", [found["rss_mb"]], most=150)
         yield Line(f"{service}, slope over {minutes:g} min, MB/min", [found["slope_mb_min"]], most=1)
@@ -160,6 +161,17 @@ def _backfill(result: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(beside, [result["beside_backfill_ms"]["p95"]], most=2000)
 
 
+MODULES: Final[Mapping[str, ModuleType]] = {
+    "projection": projection,
+    "peer": peer,
+    "decider": decider,
+    "relay": outbox,
+    "gateway": intake,
+    "freshness": freshness,
+    "queries": queries,
+    "memory": memory,
+    "backfill": lane,
+}
 SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "projection": _projection,
     "peer": _projection,
@@ -186,12 +198,8 @@ def write(commit: str, machine: Mapping[str, Any], found: Mapping[str, Mapping[s
     head += [f"{versions}.", "", HOW]
     for part, lines in SECTIONS.items():
         if part in found and not (part == "projection" and "peer" in found):
-            head += [
-                "",
-                f"## {part.capitalize()}",
-                "",
-                f"{found[part]['at']}, {found[part]['events']:,} events a round.",
-            ]
+            asked = f"{found[part]['at']}, {found[part]['events']:,} events a round."
+            head += ["", f"## {part.capitalize()}", "", (MODULES[part].__doc__ or "").strip(), "", asked]
             head += ["", "| figure | to reach | least | median | most | reached | CPU s per 1,000 | MB |"]
             head += ["|---|---|--:|--:|--:|---|---|---|"]
             head += [line.row() for line in lines(found[part])]
