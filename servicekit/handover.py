@@ -41,7 +41,10 @@ async def set_positions(connection: Connection, to: Mapping[TopicPartition, int]
 
 
 async def take_held(connection: Connection, topics: Sequence[str]) -> None:
-    """Brings the live rows of these topics to what the shadow holds back."""
+    """Brings the live rows of these topics to what the shadow holds back.
+
+    Whether a row stands behind a failed one or before a gap tells the order in which partitions were read: it stays.
+    """
     kept = f"FROM {shadow.NAME}.held s WHERE {_SAME}"
     await connection.execute(
         f"DELETE FROM public.held h WHERE h.topic = ANY($1::text[]) AND NOT EXISTS (SELECT {kept})",  # noqa: S608  # constants
@@ -50,7 +53,8 @@ async def take_held(connection: Connection, topics: Sequence[str]) -> None:
     await connection.execute(
         f"""UPDATE public.held h SET reason = s.reason, error = s.error, headers = s.headers, payload = s.payload,
                                      partition = s.partition, "offset" = s."offset"
-            {kept} AND (h.reason, h.payload, h.headers) IS DISTINCT FROM (s.reason, s.payload, s.headers)"""  # noqa: S608  # constants
+            {kept} AND (h.reason = 'failed', h.payload, h.headers)
+                       IS DISTINCT FROM (s.reason = 'failed', s.payload, s.headers)"""  # noqa: S608  # constants
     )
     await connection.execute(
         f"""INSERT INTO public.held ({_COLUMNS}) SELECT {_COLUMNS} FROM {shadow.NAME}.held s

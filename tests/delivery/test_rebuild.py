@@ -211,11 +211,19 @@ async def test_what_was_passed_over_stays_so_and_what_is_held_stays_held(nationa
     assert (result.swapped, result.differs, result.further) == (True, False, 0)
     assert await national.rows() == rows
     assert await national.held() == held
+    await national.fetch("DELETE FROM held RETURNING 1")  # lost by hand: the topics know what is held
+    assert (await national.rebuild()).swapped
+    assert sorted(map(_held, await national.held())) == sorted(map(_held, held))
     assert await national.fetch("SELECT n FROM skipped WHERE n IS NOT NULL") == [(2,)]
     sequences = "SELECT sequence FROM product_event ORDER BY 1"
     assert await national.fetch(sequences) == [(1,), (3,), (4,)]
     await national.say([product[4]])  # now the gap is filled, and what stood behind it follows
     assert await national.fetch(sequences) == [(1,), (3,), (4,), (5,), (6,), (7,)]
+
+
+def _held(row: tuple[Any, ...]) -> str:
+    """Without what hangs on which partition was read first: number, age, and which kind of waiting it is."""
+    return f"{row[2:5]} {row[5] == 'failed'}"
 
 
 async def _is(national: National, query: str, rows: list[tuple[Any, ...]]) -> bool:
@@ -245,7 +253,7 @@ async def test_what_the_code_cannot_handle_is_put_aside_as_the_service_does(nati
     assert result.swapped
     if not result.differs:
         assert await national.rows() == rows
-        assert [row[2:] for row in await national.held()] == [row[2:] for row in held]
+        assert sorted(map(_held, await national.held())) == sorted(map(_held, held))
     assert {name for name, table in result.tables.items() if table.subjects} <= {"owner_event", "owner", "owner_period"}
     assert len(await national.held()) == len(held)
 
@@ -291,6 +299,7 @@ async def test_a_service_that_has_read_nothing_goes_on_behind_what_was_rebuilt(n
     await national.fetch(f"TRUNCATE {tables}")
     result = await national.rebuild()
     assert (result.swapped, result.differs, result.further) == (True, False, 4)
+    assert await national.has_read(), "the position is handed over"
     assert await national.rows() == right
     await national.system.start("national")
     later = said_of([*history(), moved("Gạo khác", "2025-08-01")])[-1]
