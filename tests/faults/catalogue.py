@@ -6,7 +6,7 @@ from tests.faults.frame import Fault
 KINDS = (links, processes, broken_engines, loads, records)
 ELSEWHERE = {
     "F20": "bodies that no honest sender makes: make hostile",
-    "F22": "a projection rebuilt while it is read: tests/national",
+    "F22": "a projection rebuilt while it is read: ocop rebuild, tests/delivery/test_rebuild.py",
     "F23": "two versions beside each other: there is one",
     "F25": "a target that hangs or redirects: no service calls out",
     "F26": "keys of an issuer: keys are the gateway's own; replaced and suspended ones in tests/gateway/test_api.py",
