@@ -376,3 +376,21 @@ async def test_nobody_notices_a_rebuild_under_load(
 
 async def _sent(load: Load, events: int) -> bool:
     return load.sent >= events
+
+
+async def test_what_was_passed_over_stays_so_though_a_copy_of_it_can_be_read(national: National) -> None:
+    """Its unreadable copy lies in a partition that a rebuild comes to later."""
+    said = said_of([*history(), moved("Gạo khác", "2025-08-01")])
+    first, second, third = (message for message in said if message.topic == "ocop.registry.product")
+    partition = _home(second) + 1
+    assert partition < 12, "there is one behind it"
+    await national.say([first])
+    await national.say([numbered(second, 2, b"{}")], partition=partition)
+    status, told = await national.ran("dlq", "skip", "national", "1", "--reason", "bản ghi hỏng", "--actor", "Lan")
+    assert status == 0, told
+    await national.say([second, third])
+    rows = await national.rows()
+    assert len(rows["product_event"]) == 2
+    result = await national.rebuild()
+    assert (result.swapped, result.differs) == (True, False)
+    assert await national.rows() == rows
