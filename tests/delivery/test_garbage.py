@@ -229,7 +229,7 @@ async def throw(under_test: System, producer: AIOKafkaProducer) -> tuple[set[str
 
 async def settled(under_test: System, thrown: set[str]) -> None:
     """All is quiet, and the oracle knows of nothing but what was thrown."""
-    left = await oracle.wait_until_quiet(under_test.bootstrap, under_test.urls, 90)
+    left = await oracle.wait_until_quiet(under_test.bootstrap, under_test.urls, 180)
     assert left == []
     found = await oracle.find(under_test.bootstrap, under_test.urls, under_test.refused)
     unexpected = [finding for finding in found if not any(each in str(finding) for each in (*thrown, *THROWN))]
