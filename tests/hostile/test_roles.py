@@ -7,7 +7,7 @@ from servicekit import database
 from servicekit.migrate import LINES
 from tests.engines import Databases
 
-# All that is national is public, and only read; that something was put aside may be known, not what.
+# All that is national is public, and only read; that something of a subject was put aside may be known, not what.
 PUBLIC = {
     "national": {
         f"{table}.{right}"
@@ -15,6 +15,8 @@ PUBLIC = {
             *((name, "SELECT") for name in ("event", "owner", "owner_period", "product", "product_period")),
             *((name, "SELECT") for name in ("recognition", "certificate", "issue", "standing", "listing", "offer")),
             ("held(id)", "SELECT"),
+            *((f"held({column})", "SELECT") for column in ("queue", "topic", "subject")),
+            *((f"skipped({column})", "SELECT") for column in ("topic", "subject", "n")),
         )
     }
 }
