@@ -72,9 +72,12 @@ class Bulk:
         steps: list[_Step] = []
         for record in records:
             message = decode(record)
-            subject, number = place(message)
-            if subject is None or not number or subject in self._aside.subjects:
-                self._aside.put(subject if number else None, message)
+            if (place := message.numbered()) is None:
+                self._aside.put(None, message)
+                continue
+            subject, number = place
+            if subject in self._aside.subjects:
+                self._aside.put(subject, message)
                 continue
             before = ahead.get(subject) or self._last.get(subject, 0)
             if number <= before:
@@ -163,13 +166,6 @@ class Bulk:
             for table in self._of_subjects:
                 rows = [row for state in states for row in state[table.name]]
                 await self._connection.copy_records_to_table(table.name, columns=table.columns, records=rows)
-
-
-def place(message: Message) -> tuple[UUID | None, int | None]:
-    """The subject and the number that a record of a numbered topic is of; None for what it does not name."""
-    if message.envelope is not None:
-        return UUID(message.envelope.subject), message.envelope.subjectsequence
-    return message.named_uuid("subject"), message.named_number("subjectsequence")
 
 
 def _at_home(subject: UUID, message: Message) -> bool:

@@ -10,7 +10,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from servicekit import breaker, difference, handover, log, shadow
-from servicekit.bulk import Aside, Bulk, place
+from servicekit.bulk import Aside, Bulk
 from servicekit.database import Connection
 from servicekit.message import Message, decode
 from servicekit.projector import Projection, Projectors, Table
@@ -202,5 +202,5 @@ class Filling:
 
 def _subject(message: Message) -> UUID | None:
     """The subject whose number it is; None where it names none, so that it stands in nobody's row."""
-    subject, number = place(message)
-    return subject if number else None
+    place = message.numbered()
+    return place[0] if place else None

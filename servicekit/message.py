@@ -96,6 +96,11 @@ class Message:
         except ValueError:
             return None
 
+    def numbered(self) -> tuple[UUID, int] | None:
+        """Of a numbered topic: the subject and its number, or None where the bytes do not say both."""
+        subject, number = self.named_uuid("subject"), self.named_number("subjectsequence")
+        return (subject, number) if subject is not None and number else None
+
     def named_time(self, name: str) -> datetime | None:
         """The same as a time with its zone, or None where it is not one."""
         if self.envelope is not None and name in _TIMES:

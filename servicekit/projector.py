@@ -150,9 +150,9 @@ class Projectors:
         changes = Changes()
         numbered: list[tuple[Key, int, Message]] = []
         for message in messages:
-            place = _place(message)
-            if place is not None:
-                numbered.append((*place, message))
+            if (place := message.numbered()) is not None:
+                subject, number = place
+                numbered.append(((message.topic, subject), number, message))
             elif not any(row.message.same_bytes(message) for row in changes.added) and not await held.same_bytes(
                 connection, message
             ):
@@ -309,12 +309,6 @@ async def _write_rows(connection: Connection, projection: Projection, events: Se
                 subjects,
             )
         await connection.copy_records_to_table(table.name, columns=table.columns, records=rows[table.name])
-
-
-def _place(message: Message) -> tuple[Key, int] | None:
-    """The stream that a record is of and its number there, or None where the bytes do not say."""
-    subject, number = message.named_uuid("subject"), message.named_number("subjectsequence")
-    return ((message.topic, subject), number) if subject is not None and number else None
 
 
 def _aside(message: Message, key: Key | None, number: int | None, reason: str, error: dict[str, Any] | None) -> HeldRow:

@@ -6,7 +6,6 @@ from typing import Final
 from uuid import UUID
 
 from servicekit import database, held
-from servicekit.bulk import place
 from servicekit.database import Connection
 from servicekit.failure import unhandled
 from servicekit.held import HeldRow, Key
@@ -81,10 +80,11 @@ class Replay:
         """Like a poll, but what was passed over is passed over in its place."""
         waiting: list[Message] = []
         for message in messages:
-            subject, number = place(message)
-            if subject is None or not number or (message.topic, subject, number) not in self._passed_over.numbers:
+            place = message.numbered()
+            if place is None or (message.topic, *place) not in self._passed_over.numbers:
                 waiting.append(message)
                 continue
+            subject, number = place
             await self._projectors.handle(self._connection, waiting, depth)
             waiting = []
             row = HeldRow((message.topic, subject), "failed", message, n=number)
