@@ -11,13 +11,13 @@ from uuid import UUID, uuid5
 from aiokafka import AIOKafkaProducer
 
 from contracts import envelope as wire
-from contracts.envelope import Envelope, dataschema
 from contracts.fields import Origin, Unit
-from contracts.names import NAMES, Key, Ref, event_id
+from contracts.names import NAMES, Key, Ref
 from contracts.registry import ProductDocument, ProductState, StatedPlace
 from contracts.topics import domain_topic, submission_topic
 from servicekit.kafka import start_producer
 from servicekit.message import Kept, Message, decode
+from tests.national.feed import headers_of
 from tests.submissions import Province, owner, product, product_updated
 
 TENANT: Final = "2025-68"
@@ -102,21 +102,9 @@ def origin(subject: UUID, sequence: int) -> Origin:
 def domain_event(service: str, aggregate: str, happening: str, subject: UUID, sequence: int, payload: bytes) -> Record:
     """An event as the relay of its service writes it."""
     cause = submission_id(subject, sequence)
-    type_ = f"vn.ocop.{service}.{aggregate}.{happening}.v1"
-    envelope = Envelope(
-        id=str(event_id(cause, service, 0)),
-        source=f"/services/{service}",
-        type=type_,
-        subject=str(subject),
-        time=RECEIVED,
-        dataschema=dataschema(type_),
-        tenant=TENANT,
-        correlationid=str(cause),
-        causationid=str(cause),
-        recordedtime=RECEIVED,
-        subjectsequence=sequence,
-    )
-    return Record(domain_topic(service, aggregate), str(subject), _bytes(wire.to_headers(envelope)), payload)
+    stated = {"tenant": TENANT, "time": RECEIVED, "recordedtime": RECEIVED}
+    headers = headers_of(service, aggregate, happening, subject, sequence, cause, **stated)
+    return Record(domain_topic(service, aggregate), str(subject), headers, payload)
 
 
 def _bytes(headers: dict[str, str]) -> tuple[tuple[str, bytes], ...]:

@@ -20,19 +20,18 @@ from statistics import median
 from typing import Any
 
 from gateway import tenants
-from notifications import store
 
-from ocop import oracle, stack
+from ocop import stack
 from ocop.home import Home
 from servicekit import database
 from tests.delivery import ledger, mails, proof, verdict
+from tests.delivery.judging import judge
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load
 from tests.delivery.stream import LANES
 from tests.delivery.victims import VICTIMS, Stack, healed, in_turn, kill, up
 
 KILL_EVERY_S = 10.0  # by experience; the load is paced by it, so that it lasts as long as the kills
-QUIET_S = 180
 
 
 async def run(seed: int, kills: int, events: int, path: Path, victims: Sequence[str] = VICTIMS) -> dict[str, Any]:
@@ -81,10 +80,7 @@ async def _enrol(running: Stack) -> dict[str, str]:
     for tenant, system in LANES:
         keys[f"/provinces/{tenant}/{system}"] = await tenants.enrol(connection, tenant, system)
     await connection.close()
-    connection = await database.connect(running.urls["notifications"])
-    for tenant, _ in LANES:
-        await store.set_contact(connection, tenant, f"ocop@{tenant}.example")
-    await connection.close()
+    await mails.set_contacts(running.urls["notifications"])
     return keys
 
 
@@ -120,14 +116,9 @@ async def _judge(
     running: Stack, keys: Mapping[str, str], entries: Sequence[ledger.Entry], seed: int, kills: int
 ) -> list[str]:
     """What the oracle and the ledger find, and what still moves."""
-    unsettled = await oracle.wait_until_quiet(running.bootstrap, running.urls, QUIET_S)
-    unsettled += await mails.wait_until_sent(running.urls["notifications"], QUIET_S)
-    findings = await oracle.find(running.bootstrap, running.urls, verdict.refused(entries))
-    findings += await verdict.compare(running.bootstrap, running.urls["gateway"], entries)
-    findings += await verdict.reachable(running.addresses("gateway")[0], keys, entries, seed)
-    findings += await mails.compare(running.home.mails, running.urls["notifications"], kills)
-    told = await oracle.told(running.bootstrap, running.urls, findings)
-    return [*told, *(f"not quiet after {QUIET_S} s: {line}" for line in unsettled)]
+    return await judge(
+        running.bootstrap, running.urls, running.addresses("gateway")[0], keys, entries, seed, running.home.mails, kills
+    )
 
 
 # -------------------------------------------------------------------- as a command

@@ -7,15 +7,26 @@ from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
+from notifications import store
+
 from ocop import mailbox
 from ocop.rules.evidence import Finding
 from servicekit import database
+from tests.delivery.stream import LANES
 from tests.delivery.victims import REPLICAS
 
 MESSAGE_ID = re.compile("<(.+)@ocop-interconnect>")
 UNSENT = """SELECT (SELECT count(*) FROM mail WHERE sent_at IS NULL)
                  + (SELECT count(*) FROM delivery JOIN contact USING (tenant)
                     WHERE delivery.mail IS NULL AND NOT cancelled AND due_at <= clock_timestamp())"""
+
+
+async def set_contacts(url: str) -> None:
+    """Every lane's province is told by mail."""
+    connection = await database.connect(url, name="mails")
+    for tenant, _ in LANES:
+        await store.set_contact(connection, tenant, f"ocop@{tenant}.example")
+    await connection.close()
 
 
 async def wait_until_sent(url: str, seconds: float) -> list[str]:

@@ -18,17 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notifications import store
-
 from contracts.topics import TOPICS
-from ocop import mailbox, oracle, provision
+from ocop import mailbox, provision
 from ocop.home import free_port
-from servicekit import database
 from tests.delivery import healing, ledger, mails, verdict
 from tests.delivery.healing import NotHealedError
+from tests.delivery.judging import judge
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import enrolled
-from tests.delivery.stream import LANES
 from tests.delivery.system import REPOSITORY, SERVICES, Process, System, system
 from tests.engines import Databases, Engines
 from tests.faults.disk import small_disk
@@ -40,7 +37,7 @@ HOSTS = ("a", "b")
 WELL_S = 60  # so soon after its end nothing of a fault may be felt
 RATE = 60.0  # events a second; two cores carry it beside twelve processes and two engines
 BEFORE_S, AFTER_S = 4.0, 3.0
-READY_S, QUIET_S = 180, 180
+READY_S = 180
 OWN = ("2025-68", "faults")  # who sends what a fault sends by itself
 OWN_SOURCE = "/provinces/2025-68/faults"
 
@@ -183,10 +180,7 @@ async def _stage(fault: Fault, seed: int, directory: Path, seconds: float | None
         )
         smtp = await stack.enter_async_context(_mailbox(directory))
         keys = await enrolled(under_test) | {OWN_SOURCE: await under_test.key(*OWN)}
-        connection = await database.connect(under_test.urls["notifications"])
-        for tenant, _ in LANES:
-            await store.set_contact(connection, tenant, f"ocop@{tenant}.example")
-        await connection.close()
+        await mails.set_contacts(under_test.urls["notifications"])
         book = Ledger(directory / "ledger")
         stack.callback(book.close)
         load = WatchedLoad(seed, [], keys, book, fault.rate)
@@ -282,16 +276,18 @@ def _ended_by_themselves(stage: Stage) -> list[str]:
 
 async def _judge(stage: Stage, entries: list[ledger.Entry], seed: int) -> list[str]:
     """What the oracle, the ledger and the mails say, and what still moves."""
-    bootstrap, urls = stage.system.bootstrap, stage.system.urls
-    unsettled = await oracle.wait_until_quiet(bootstrap, urls, QUIET_S)
-    unsettled += await mails.wait_until_sent(urls["notifications"], QUIET_S)
-    findings = await oracle.find(bootstrap, urls, verdict.refused(entries) | stage.refused)
-    findings += await verdict.compare(bootstrap, urls["gateway"], entries)
-    findings += await verdict.reachable(stage.load.gateways[0], stage.load.keys, entries, seed)
-    findings += await mails.compare(stage.mails, urls["notifications"], stage.cuts)
-    findings = [each for each in findings if not any(name in str(each) for name in stage.thrown)]
-    told = await oracle.told(bootstrap, urls, findings)
-    return [*told, *(f"not quiet after {QUIET_S} s: {line}" for line in unsettled)]
+    return await judge(
+        stage.system.bootstrap,
+        stage.system.urls,
+        stage.load.gateways[0],
+        stage.load.keys,
+        entries,
+        seed,
+        stage.mails,
+        stage.cuts,
+        stage.refused,
+        stage.thrown,
+    )
 
 
 def _complaints(processes: Collection[Process]) -> dict[str, int]:

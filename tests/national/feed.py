@@ -45,24 +45,29 @@ def message(
     canary: bool = False,
 ) -> Message:
     """One domain event, as it lies on its topic."""
-    submission_id = submission_id or uuid5(NAMES, f"{aggregate}/{subject}/{sequence}")
+    cause = submission_id or uuid5(NAMES, f"{aggregate}/{subject}/{sequence}")
+    stated = {"tenant": tenant, "time": time, "recordedtime": recorded_at or RECEIVED, "canary": canary}
+    headers = headers_of(service, aggregate, happening, subject, sequence, cause, **stated)
+    return decode(Kept(domain_topic(service, aggregate), 0, next(_offsets), headers, wire.encode(data)))
+
+
+def headers_of(
+    service: str, aggregate: str, happening: str, subject: UUID, sequence: int, cause: UUID, **stated: Any
+) -> tuple[tuple[str, bytes], ...]:
+    """The headers of a domain event that this submission has caused; `stated` are the envelope's other attributes."""
     type_ = f"vn.ocop.{service}.{aggregate}.{happening}.v1"
     envelope = Envelope(
-        id=str(event_id(submission_id, service, 0)),
+        id=str(event_id(cause, service, 0)),
         source=f"/services/{service}",
         type=type_,
         subject=str(subject),
-        time=time,
         dataschema=dataschema(type_),
-        tenant=tenant,
-        correlationid=str(submission_id),
-        causationid=str(submission_id),
-        recordedtime=recorded_at or RECEIVED,
+        correlationid=str(cause),
+        causationid=str(cause),
         subjectsequence=sequence,
-        canary=canary,
+        **stated,
     )
-    headers = tuple((name, value.encode()) for name, value in to_headers(envelope).items())
-    return decode(Kept(domain_topic(service, aggregate), 0, next(_offsets), headers, wire.encode(data)))
+    return tuple((name, value.encode()) for name, value in to_headers(envelope).items())
 
 
 DECIDE: dict[str, Any] = {
