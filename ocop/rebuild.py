@@ -15,10 +15,10 @@ from ocop.console import console, notes
 from ocop.consumer import bootstrap
 from ocop.errors import OcopError
 from ocop.operator import Actor, Reason, named
-from servicekit import rebuild as rebuilding
 from servicekit.log import LogError
-from servicekit.rebuild import RebuildError, Rebuilt
-from servicekit.shadow import ShadowError
+from servicekit.rebuilding import rebuild as rebuilding
+from servicekit.rebuilding.rebuild import RebuildError, Rebuilt
+from servicekit.rebuilding.shadow import ShadowError
 
 SHOWN = 5  # subjects of a table
 

@@ -20,9 +20,10 @@ from aiokafka.partitioner import murmur2
 from national.projections import PROJECTIONS
 
 from ocop.history.events import owner_registered, product_registered
-from servicekit import database, shadow
+from servicekit import database
 from servicekit.message import Message
-from servicekit.rebuild import LOCK, RebuildError, Rebuilt, rebuild
+from servicekit.rebuilding import shadow
+from servicekit.rebuilding.rebuild import LOCK, RebuildError, Rebuilt, rebuild
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled

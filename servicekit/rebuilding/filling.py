@@ -9,12 +9,13 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from servicekit import breaker, difference, handover, log, shadow
-from servicekit.bulk import Aside, Bulk
+from servicekit import breaker, log
 from servicekit.database import Connection
 from servicekit.message import Message, decode
 from servicekit.projector import Projection, Projectors, Table
-from servicekit.replay import PassedOver, Replay
+from servicekit.rebuilding import difference, handover, shadow
+from servicekit.rebuilding.bulk import Aside, Bulk
+from servicekit.rebuilding.replay import PassedOver, Replay
 
 COPIED, POLLED = 5000, 500  # records at a time
 CLOSE: Final = 500  # records behind the live reader: so few are read while it waits

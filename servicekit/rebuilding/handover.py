@@ -6,8 +6,8 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 
-from servicekit import shadow
 from servicekit.database import Connection
+from servicekit.rebuilding import shadow
 
 # The same row held back in both. The live one stays, with its number and its age, by which operators know it.
 _SAME: Final = """h.topic = s.topic AND (

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from servicekit import shadow
 from servicekit.database import Connection
 from servicekit.projector import Projection, Table
+from servicekit.rebuilding import shadow
 
 SUBJECT: Final = "subject"  # the column of tables of events that names it; in other tables it is the first one
 

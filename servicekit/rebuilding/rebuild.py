@@ -19,11 +19,12 @@ from uuid import UUID
 import asyncpg
 from aiokafka import TopicPartition
 
-from servicekit import audit, database, difference, handover, log, shadow
+from servicekit import audit, database, log
 from servicekit.database import Connection
-from servicekit.difference import Difference, Standing
-from servicekit.filling import Filling, Pace, Say
 from servicekit.projector import Projection
+from servicekit.rebuilding import difference, handover, shadow
+from servicekit.rebuilding.difference import Difference, Standing
+from servicekit.rebuilding.filling import Filling, Pace, Say
 from servicekit.topic_ids import topic_ids
 
 LOCK: Final = 0x0C0B_0003  # one rebuild at a time per database
