@@ -2,8 +2,9 @@
 
 What readers have heard stays true: the same numbers, ids and causes. So domain events go to the log, the states and
 the numbering; final outcomes to the inbox, and of what is held, they take away what is finished; an outcome that is
-not final only tells from which number to go on. The position stays where the database has it: what was decided is
-read again and gets its outcome again, what nobody has heard of is decided now.
+not final only tells from which number to go on. So does one that names an event which is nowhere: the relay was killed
+between the two, and the event is made once more, under the same id. The position stays where the database has it: what
+was decided is read again and gets its outcome again, what nobody has heard of is decided now.
 
 A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
 """
@@ -17,7 +18,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from contracts.outcome import FINAL, Outcome
-from contracts.topics import TOPICS
+from contracts.topics import TOPICS, Topic
 from servicekit import held, inbox, records, relay, state
 from servicekit.database import Connection
 from servicekit.held import Changes, Key
@@ -57,8 +58,22 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     if up:
         raise AdoptError(f"{service} is up ({up} connections to its database): stop all its replicas first.")
     found = Adopted()
-    async for partition, messages in said_beyond(connection, bootstrap, service):
-        topic, said = TOPICS[partition.topic], ours(messages)
+    topics = sorted(
+        (topic for topic in TOPICS.values() if topic.service == service), key=lambda topic: topic.kind != "domain"
+    )  # events first: an outcome is asked whether its events are there
+    for topic in topics:
+        await _adopt_topic(connection, bootstrap, topic, submissions, found)
+    if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
+        found.finished = await _finish(connection)
+    await relay.confirm(connection, found.ends)
+    return found
+
+
+async def _adopt_topic(
+    connection: Connection, bootstrap: str, topic: Topic, submissions: Take | None, found: Adopted
+) -> None:
+    async for partition, messages in said_beyond(connection, bootstrap, [topic.name]):
+        said = ours(messages)
         if topic.kind == "submission":
             assert submissions is not None  # only the gateway writes these topics
             found.submissions += await submissions(connection, said)
@@ -68,10 +83,6 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
             assert topic.aggregate is not None  # a domain topic is an aggregate's
             found.events += await _events(connection, topic.aggregate, said)
         found.ends[partition] = max(found.ends.get(partition, 0), messages[-1].offset + 1)
-    if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
-        found.finished = await _finish(connection)
-    await relay.confirm(connection, found.ends)
-    return found
 
 
 # ---------------------------------------------------------------- a deciding service
@@ -178,12 +189,14 @@ async def _outcomes(connection: Connection, said: Sequence[Message]) -> int:
     """Final outcomes into the inbox; of the others, and of what another copy of an id was told, only the number."""
     told = [(message, message.data) for message in said if isinstance(message.data, Outcome)]
     rows = await inbox.read(connection, [(outcome.source, outcome.event_id) for _, outcome in told])
+    named = [event_id for _, outcome in told for event_id in outcome.event_ids]
+    known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", named)}
     for message, outcome in told:
         row = rows.setdefault(
             (outcome.source, outcome.event_id), InboxRow(outcome.submission_id, None, state="said", new=True)
         )
         number = message.named_number("subjectsequence") or 0
-        final = outcome.state in FINAL and outcome.code != "conflict"
+        final = outcome.state in FINAL and outcome.code != "conflict" and known.issuperset(outcome.event_ids)
         if final and (number >= row.outcome_seq or row.state not in FINAL):
             row.state, row.code, row.pointer, row.params = outcome.state, outcome.code, outcome.pointer, outcome.params
             row.event_ids = list(outcome.event_ids)

@@ -25,7 +25,8 @@ async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]
     """
     found: dict[TopicPartition, str] = {}
     async with pool.acquire() as connection:
-        async for partition, records in said_beyond(connection, bootstrap, service, found):
+        topics = [topic.name for topic in TOPICS.values() if topic.service == service]
+        async for partition, records in said_beyond(connection, bootstrap, topics, found):
             missing = await _missing(connection, partition.topic, ours(records))
             if missing is not None:
                 found[partition] = f"{partition.topic}/{partition.partition}@{missing.offset}"
@@ -33,20 +34,19 @@ async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]
 
 
 async def said_beyond(
-    connection: Connection, bootstrap: str, service: str, done: Container[TopicPartition] = ()
+    connection: Connection, bootstrap: str, topics: Sequence[str], done: Container[TopicPartition] = ()
 ) -> AsyncIterator[tuple[TopicPartition, Sequence[Message]]]:
-    """What lies on the service's own topics beyond what its relay has confirmed, in order, up to the present ends.
+    """What lies on these topics of the service beyond what its relay has confirmed, in order, up to the present ends.
 
     A partition that is in `done` by then is read no further. Raises a KafkaError while the broker is away.
     """
-    topics = [topic.name for topic in TOPICS.values() if topic.service == service]
     if not topics:
         return
     rows = await connection.fetch("SELECT topic, partition, next_offset FROM relayed")
     confirmed = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
-        client_id=f"{service}-setback",
+        client_id="setback",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )

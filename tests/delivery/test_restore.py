@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from gateway import adoption
+from registry.__main__ import DECIDERS
 
 from contracts.topics import TOPICS
 from ocop import oracle, provision
 from servicekit import database
 from servicekit.adopt import Adopted, AdoptError, adopt
+from servicekit.decider import Deciders
 from servicekit.republish import republish
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
 from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
+from tests.submissions import Province, owner
 from tests.waiting import until
 
 EVENTS = 300  # of each of the three parts of a drill: before the backup, after it, after the restore
@@ -256,3 +260,30 @@ async def test_a_service_that_is_up_is_not_adopted(kafka_topics: str, databases:
         with pytest.raises(AdoptError, match="is up"):
             await adopt(connection, kafka_topics, "registry")
         await connection.close()
+
+
+async def test_an_outcome_whose_event_never_came_to_its_topic_is_decided_again(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """The relay sends many rows at once; killed among them, it may have sent an outcome without its event."""
+    lost, set_back = await databases.make("registry"), await databases.make("registry")
+    registry, message = Deciders("registry", DECIDERS), Province().message(owner("CT-1", id_="o1"))
+    connection = await database.connect(lost.app)
+    async with connection.transaction():
+        await registry.handle(connection, [message])
+    rows = await connection.fetch("SELECT * FROM outbox WHERE topic = 'ocop.registry.outcome'")
+    for row in rows:
+        headers = [(name, value.encode()) for name, value in row["headers"].items()]
+        await producer.send_and_wait(row["topic"], row["payload"], row["key"].encode(), headers=headers)
+    (made,) = await connection.fetch("SELECT id, sequence, payload FROM event")
+    await connection.close()
+
+    connection = await database.connect(set_back.app)
+    async with connection.transaction():
+        assert (await adopt(connection, kafka_topics, "registry")).outcomes == 1
+    assert await connection.fetchval("SELECT state FROM inbox") == "said", "not the end: its event is nowhere"
+    async with connection.transaction():
+        await registry.handle(connection, [message])
+    assert await connection.fetch("SELECT id, sequence, payload FROM event") == [made]
+    assert tuple(await connection.fetchrow("SELECT state, outcome_seq FROM inbox") or ()) == ("applied", 2)
+    await connection.close()
