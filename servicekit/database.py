@@ -2,11 +2,14 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 
-STATEMENT_TIMEOUT_S = 30
+STATEMENT_TIMEOUT_S = 10  # the server ends a statement
+ANSWER_S = 15  # and a connection that has brought no answer by then is dead, whatever TCP says
 IDLE_IN_TRANSACTION_TIMEOUT_S = 10  # a process that was stopped in the middle must let its locks go
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -57,7 +60,7 @@ def _from_jsonb(value: bytes) -> Any:
 
 
 async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
-    """A pool of at most `size` connections; every statement ends within 30 s.
+    """A pool of at most `size` connections; every statement ends within 10 s, or fails after 15.
 
     jsonb comes out as Python values; a str goes in as JSON text already written, anything else is dumped.
     """
@@ -66,7 +69,7 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
         min_size=0,  # a database that is away must not keep a service from starting
         max_size=size,
         init=_prepare,
-        command_timeout=STATEMENT_TIMEOUT_S + 5,
+        command_timeout=ANSWER_S,
         timeout=10,
         server_settings={
             "application_name": name,
@@ -75,6 +78,40 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
             "timezone": "UTC",
         },
     )
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool; raises TimeoutError if none comes within 15 s.
+
+    One that brings no answer is thrown away at once, and the others are not used again: what has made the network
+    forget one has made it forget all, and each would cost as long.
+    """
+    async with pool.acquire(timeout=ANSWER_S) as connection, _distrust(pool, connection):
+        yield connection
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, *, isolation: Literal["repeatable_read"] | None = None, readonly: bool = False
+) -> AsyncIterator[Connection]:
+    """`acquire`, and a transaction on it."""
+    async with (
+        acquire(pool) as connection,
+        connection.transaction(isolation=isolation, readonly=readonly),
+        _distrust(pool, connection),  # before the rollback, which would wait for an answer too
+    ):
+        yield connection
+
+
+@asynccontextmanager
+async def _distrust(pool: Pool, connection: Connection) -> AsyncIterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
+        await pool.expire_connections()
+        raise
 
 
 async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.Connection[asyncpg.Record]":

@@ -66,6 +66,7 @@ async def alone(
 
 async def _database_answers(pool: Pool) -> bool:
     try:
-        return bool(await pool.fetchval("SELECT 1", timeout=5))
+        async with database.acquire(pool) as connection:
+            return bool(await connection.fetchval("SELECT 1", timeout=5))
     except Exception:
         return False

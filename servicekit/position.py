@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.telemetry import METRICS
 from servicekit.topic_ids import topic_ids
@@ -52,14 +53,14 @@ async def settle(
     which is counted and logged. Beyond its end: the log has lost its tail; what comes next is read from there.
     A row that has moved since the log was asked stays: another reads there, and what the log said then is old.
     """
-    async with pool.acquire() as connection:
+    async with database.acquire(pool) as connection:
         before = await _rows(connection, partitions)
     ids = await topic_ids(bootstrap, {partition.topic for partition in partitions})
     first = await consumer.beginning_offsets(list(partitions))
     last = await consumer.end_offsets(list(partitions))
     settled: dict[TopicPartition, int] = {}
     epochs = {partition: ids[partition.topic] for partition in partitions}
-    async with pool.acquire() as connection, connection.transaction():
+    async with database.transaction(pool) as connection:
         wanted = sorted(partitions)
         await connection.execute(
             """INSERT INTO position (topic, partition, next_offset, topic_id)

@@ -128,7 +128,7 @@ class Runner(ConsumerRebalanceListener):
         """Settles what an outage kept from being settled at assignment, for a quiet partition brings no poll to do
         it; holds back the topics that are stopped, and goes on with those that were resumed."""
         consumer = self._subscription.consumer
-        async with self._pool.acquire() as connection:
+        async with database.acquire(self._pool) as connection:
             self._stopped = await breaker.stopped(connection)
         for topic in self._by_topic:
             METRICS.stopped.labels(topic).set(topic in self._stopped)
@@ -213,7 +213,7 @@ class Runner(ConsumerRebalanceListener):
     async def _transaction(self, poll: Poll, depth: int | None = None) -> dict[TopicPartition, int]:
         """One transaction over these records; returns how far each partition has been read by it."""
         failpoint("before-transaction")
-        async with self._pool.acquire() as connection:
+        async with database.acquire(self._pool) as connection:
             async with connection.transaction():
                 ours, moved = await self._ours(connection, poll)
                 for handler in self._handlers:
@@ -302,7 +302,7 @@ class Runner(ConsumerRebalanceListener):
             await self._after(moved, 1)
 
         async def give_up(error: dict[str, Any]) -> None:
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with database.transaction(self._pool) as connection:
                 ours, moved = await self._ours(connection, {partition: [message]})
                 if ours:
                     await self._by_topic[message.topic].fail(connection, message, error)

@@ -47,10 +47,12 @@ class Service:
         self._loops = [self.health]
         self.relay = Relay(name, settings.kafka_bootstrap, settings.database_url)
         self._waits_for = ["start"]
+        self._probe: asyncio.Task[list[str]] | None = None
         self.health.checks += [self._waiting, self._database]
 
     async def __aenter__(self) -> Self:
         configure_logging(self.name, self.settings.log_level)
+        asyncio.get_running_loop().set_exception_handler(_unheard)
         size = self.settings.database_pool
         self.pool = await database.open_pool(self.settings.database_url, size=size, name=self.name)
         http_url = self.settings.database_http_url or self.settings.database_url
@@ -149,15 +151,22 @@ class Service:
         return list(self._waits_for)
 
     async def _database(self) -> list[str]:
+        """Who asks does not wait for long, and an asyncpg that is told to stop waits for an answer to that."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._asked())
+        done, _ = await asyncio.wait({self._probe}, timeout=PROBE_S)
+        return self._probe.result() if done else [f"database: no answer within {PROBE_S:g} s"]
+
+    async def _asked(self) -> list[str]:
         try:
-            async with asyncio.timeout(PROBE_S):  # for a new connection, too: who asks does not wait for long
-                await self.pool.fetchval("SELECT 1")
+            async with database.acquire(self.pool) as connection:
+                await connection.execute("SELECT 1")
         except Exception as error:
             return [f"database: {type(error).__name__}"]
         return []
 
     async def _schema(self) -> list[str]:
-        async with self.pool.acquire() as connection:
+        async with database.acquire(self.pool) as connection:
             missing = await migrate.missing(connection, self.name)
         return [f"schema: migration {name}" for name in missing]
 
@@ -188,6 +197,15 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A task has failed that nobody waits for, as asyncpg closes a lost connection: in an outage that is one line."""
+    error = context.get("exception")
+    if error is not None and database.is_outage(error):
+        log.warning("outage behind the scenes", error=repr(error), where=context["message"])
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _coroutine(work: Work) -> None:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.outcome import Outcome
 from contracts.topics import TOPICS
+from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.message import Message, decode
 
@@ -24,7 +25,7 @@ async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]
     The first of each partition, as topic/partition@offset. Raises a KafkaError while the broker is away.
     """
     found: dict[TopicPartition, str] = {}
-    async with pool.acquire() as connection:
+    async with database.acquire(pool) as connection:
         topics = [topic.name for topic in TOPICS.values() if topic.service == service]
         async for partition, records in said_beyond(connection, bootstrap, topics, found):
             missing = await _missing(connection, partition.topic, ours(records))

@@ -39,7 +39,7 @@ class Waker:
         count = 0
         for handler in self._handlers:
             try:
-                async with self._pool.acquire() as connection, connection.transaction():
+                async with database.transaction(self._pool) as connection:
                     keys = await handler.ready(connection, HEADS)
                     if keys:
                         await handler.drain(connection, keys)
@@ -55,16 +55,16 @@ class Waker:
         return count
 
     async def _drain_one_by_one(self, handler: Handler) -> list[Key]:
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with database.transaction(self._pool) as connection:
             keys = await handler.ready(connection, HEADS)
         for key in keys:
 
             async def attempt(key: Key = key) -> None:
-                async with self._pool.acquire() as connection, connection.transaction():
+                async with database.transaction(self._pool) as connection:
                     await handler.drain(connection, [key], 1)
 
             async def give_up(error: dict[str, Any], key: Key = key) -> None:
-                async with self._pool.acquire() as connection, connection.transaction():
+                async with database.transaction(self._pool) as connection:
                     await handler.fail_head(connection, key, error)
 
             await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, self._health)
@@ -72,7 +72,7 @@ class Waker:
 
     async def sweep(self) -> int:
         """Marks what became ready unnoticed; returns how many rows."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with database.transaction(self._pool) as connection:
             marked = 0
             for handler in self._handlers:
                 marked += await handler.sweep(connection)

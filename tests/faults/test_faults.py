@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ocop.home import free_port
-from servicekit import database, outbox, relay
+from servicekit import database, outbox, relay, service
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
+from servicekit.settings import Settings
 from tests.engines import Databases
 from tests.faults import frame
 from tests.faults.catalogue import ELSEWHERE, FAULTS
@@ -116,6 +117,51 @@ async def test_a_relay_whose_connection_was_lost_without_a_word_leads_again(
         await connection.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_connections_that_the_network_has_forgotten_cost_one_failure_together(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "ANSWER_S", 1)
+    made = await databases.make("registry")
+    port = frame.port_of(made.app)
+    async with proxy(free_port(), int(port)) as link:
+        pool = await database.open_pool(made.app.replace(f":{port}/", f":{link.port}/"))
+        async with database.acquire(pool), database.acquire(pool), database.acquire(pool):
+            pass
+        link.cut()
+        link.mend("forgotten")
+        with pytest.raises(Exception) as failed:  # noqa: PT011  # which one is the point of the next line
+            async with database.transaction(pool) as connection:
+                await connection.fetchval("SELECT 1")
+        assert database.is_outage(failed.value)
+        for _ in range(3):
+            async with database.transaction(pool) as connection:
+                assert await connection.fetchval("SELECT 1") == 1
+        pool.terminate()
+
+
+async def test_readiness_is_answered_while_the_database_is_silent(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PROBE_S", 0.2)
+    made = await databases.make("registry")
+    port = frame.port_of(made.app)
+    async with proxy(free_port(), int(port)) as link:
+        url = made.app.replace(f":{port}/", f":{link.port}/")
+        settings = Settings(kafka_bootstrap="127.0.0.1:1", database_url=url, http_port=free_port())
+        running = service.Service("registry", settings)
+        async with await database.open_pool(url) as running.pool, asyncio.timeout(10):
+            assert await running.health.missing() == ["start"]
+            link.cut()
+            for _ in range(3):
+                assert await running.health.missing() == ["start", "database: no answer within 0.2 s"]
+            link.mend()
+
+            async def answers() -> bool:
+                return await running.health.missing() == ["start"]
+
+            await until(answers)
 
 
 def test_every_number_is_a_fault_or_said_to_be_proved_elsewhere() -> None:

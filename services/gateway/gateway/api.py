@@ -119,7 +119,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
 
     @asynccontextmanager
     async def reading(holder: Holder) -> AsyncIterator[Connection]:
-        async with gate.work(holder), pool.acquire() as connection, connection.transaction(readonly=True):
+        async with gate.work(holder), database.transaction(pool, readonly=True) as connection:
             await store.enter(connection, holder.tenant)
             yield connection
 

@@ -12,7 +12,7 @@ import structlog
 
 from contracts.topics import submission_topic
 from gateway.store import LANES_LOCK
-from servicekit import outbox
+from servicekit import database, outbox
 from servicekit.database import Connection, Pool
 from servicekit.outbox import Outgoing
 from servicekit.waker import repeat
@@ -64,13 +64,14 @@ class Feeder:
 
     async def once(self) -> int:
         """Feeds a fifth of a second's worth, unless somebody is behind. Returns 0: it never hurries."""
-        if not await self._pool.fetchval("SELECT EXISTS (SELECT FROM backfill)"):
-            return 0
+        async with database.acquire(self._pool) as connection:
+            if not await connection.fetchval("SELECT EXISTS (SELECT FROM backfill)"):
+                return 0
         lag = await self._lag()
         if (lag > self._most_lag) != self._behind:
             self._behind = not self._behind
             log.info("backfill held back" if self._behind else "backfill goes on", lag=lag)
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with database.transaction(self._pool) as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _FEED_LOCK):
                 return 0
             if not self._behind:

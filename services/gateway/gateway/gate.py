@@ -12,6 +12,7 @@ from gateway import store
 from gateway.domain import Holder
 from gateway.request import RequestRefused
 from gateway.settings import Settings
+from servicekit import database
 from servicekit.database import Pool
 from servicekit.limits import AtOnce, Meter, Shares, address_of
 
@@ -69,7 +70,7 @@ class Gate:
         """Raises RequestRefused (503) while the outbox is deeper or older than its bound."""
         until, free = self._room
         if until < time.monotonic():
-            async with self._pool.acquire() as connection:
+            async with database.acquire(self._pool) as connection:
                 rows, age = await store.outbox_bound(connection, self._settings.outbox_rows)
             free = rows < self._settings.outbox_rows and age < self._settings.outbox_age_s
             self._room = (time.monotonic() + BOUND_CACHE_S, free)
@@ -93,7 +94,7 @@ class Gate:
         return await self._looked_up(key, hashed)
 
     async def _looked_up(self, key: str, hashed: bytes) -> Holder:
-        async with self._pool.acquire() as connection:
+        async with database.acquire(self._pool) as connection:
             found = await store.holder(connection, key)
         if found is None:
             self._holders.pop(hashed, None)

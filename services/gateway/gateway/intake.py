@@ -13,6 +13,7 @@ from gateway import store
 from gateway.domain import Candidate, Holder, examine
 from gateway.request import Piece
 from gateway.store import Kept
+from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.http import MOST_PROBLEMS
@@ -59,7 +60,7 @@ async def take(
     """
     answers: list[Answer] = []
     try:
-        async with pool.acquire() as connection, connection.transaction():
+        async with database.transaction(pool) as connection:
             now = await store.enter(connection, holder.tenant)
             answers = await _answers(connection, holder, pieces, now, repeat_after_s)
             if dry_run:

@@ -7,7 +7,7 @@ service knows what it has seen, and says again what became of it.
 import structlog
 
 from gateway import store
-from servicekit import outbox
+from servicekit import database, outbox
 from servicekit.database import Pool
 from servicekit.waker import repeat
 
@@ -31,7 +31,7 @@ class Repeater:
 
     async def once(self) -> int:
         """Puts what is due into the outbox; returns how many."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with database.transaction(self._pool) as connection:
             rows, _ = await store.outbox_bound(connection, MOST_WAITING)
             if rows >= MOST_WAITING:
                 return 0

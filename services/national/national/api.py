@@ -34,7 +34,7 @@ def build(pool: Pool, *, today: Callable[[], date]) -> FastAPI:
     async def snapshot() -> AsyncIterator[Connection]:
         """All that one answer says is of one moment."""
         try:
-            async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            async with database.transaction(pool, isolation="repeatable_read", readonly=True) as connection:
                 yield connection
         except Exception as error:
             if database.is_outage(error):

@@ -13,6 +13,7 @@ import structlog
 
 from notifications import letter, store
 from notifications.settings import Settings
+from servicekit import database
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
 from servicekit.waker import repeat
@@ -38,7 +39,7 @@ class Postman:
 
     async def once(self) -> int:
         """Makes mails of what is due and sends what is to be sent now; returns how many were tried."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with database.transaction(self._pool) as connection:
             await store.make_mails(connection)
             mails = await store.claim(connection, LEASE_S, AT_ONCE)
         for mail in mails:
@@ -60,9 +61,9 @@ class Postman:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)
             log.warning("mail not taken", mail=str(mail["id"]), error=repr(error), again_in_s=wait_s)
-            async with self._pool.acquire() as connection:
+            async with database.acquire(self._pool) as connection:
                 await store.put_off(connection, mail["id"], wait_s, repr(error))
             return
         failpoint("mail-sent")
-        async with self._pool.acquire() as connection:
+        async with database.acquire(self._pool) as connection:
             await store.sent(connection, mail["id"])
