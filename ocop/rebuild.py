@@ -15,7 +15,6 @@ from ocop.console import console, notes
 from ocop.consumer import bootstrap
 from ocop.errors import OcopError
 from ocop.operator import Actor, Reason, named
-from servicekit.log import LogError
 from servicekit.rebuilding import rebuild as rebuilding
 from servicekit.rebuilding.rebuild import RebuildError, Rebuilt
 from servicekit.rebuilding.shadow import ShadowError
@@ -51,7 +50,7 @@ def rebuild(
     )
     try:
         result = asyncio.run(work)
-    except (RebuildError, ShadowError, LogError, KafkaError, OSError, asyncpg.PostgresError) as error:
+    except (RebuildError, ShadowError, KafkaError, OSError, asyncpg.PostgresError) as error:
         raise OcopError(f"Not rebuilt, the live tables are as they were: {error}") from error
     _tell(result)
     if result.differs and not result.swapped:

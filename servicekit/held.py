@@ -215,10 +215,12 @@ async def _insert(connection: Connection, added: Sequence[HeldRow]) -> None:
 
 
 async def same_bytes(connection: Connection, message: Message) -> bool:
-    """True if these bytes, nameless, are already put aside: a repeat of the same send."""
+    """True if these bytes, nameless, are put aside already, or were dropped since: a repeat of the same send."""
     return bool(
         await connection.fetchval(
             """SELECT EXISTS (SELECT FROM held WHERE queue IS NULL
+                                AND topic = $1 AND payload = $2 AND headers = $3::jsonb)
+                   OR EXISTS (SELECT FROM skipped WHERE queue IS NULL
                                 AND topic = $1 AND payload = $2 AND headers = $3::jsonb)""",
             message.topic,
             message.payload,

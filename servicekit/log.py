@@ -1,10 +1,11 @@
 """Topics read once, beside the group that lives on them: from given offsets to given offsets, and no further."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS
 from servicekit.kafka import MAX_PARTITION_FETCH_BYTES
@@ -16,8 +17,8 @@ Records = Sequence[ConsumerRecord[bytes, bytes]]
 Offsets = Mapping[TopicPartition, int]
 
 
-class LogError(Exception):
-    """What lies on the topics cannot be read."""
+class LogError(KafkaError):  # type: ignore[misc]  # untyped
+    """What lies on the topics does not come."""
 
 
 @asynccontextmanager
@@ -44,10 +45,13 @@ async def limits(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> tuple[Off
     return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
 
 
-async def records(consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, most: int) -> AsyncIterator[Records]:
-    """Records in the order of each partition, at most so many at a time; the next ones are read when those are done.
+async def records(
+    consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, most: int, done: Container[TopicPartition] = ()
+) -> AsyncIterator[Records]:
+    """Records in the order of each partition, of one at a time and at most so many; then the next ones are read.
 
-    Raises LogError if for a minute none comes though there are some.
+    A partition that is in `done` by then is read no further. Raises LogError if there are some, and for a minute none
+    comes.
     """
     unread = {partition for partition, start in starts.items() if start < ends[partition]}
     if not unread:
@@ -65,4 +69,4 @@ async def records(consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, mo
             wanted = [record for record in found if record.offset < ends[partition]]
             if wanted:
                 yield wanted
-        unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
+        unread = {p for p in unread if p not in done and await consumer.position(p) < ends[p]}

@@ -8,15 +8,15 @@ or sends anything, and stays still until an operator adopts what was said.
 from collections.abc import AsyncIterator, Container, Iterable, Sequence
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from contracts.outcome import Outcome
 from contracts.topics import TOPICS
-from servicekit import database
+from servicekit import database, log
 from servicekit.database import Connection, Pool
 from servicekit.message import Message, decode
 
-POLL_MS = 1000
+POLL_RECORDS = 500
 
 
 async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]:
@@ -45,30 +45,11 @@ async def said_beyond(
         return
     rows = await connection.fetch("SELECT topic, partition, next_offset FROM relayed")
     confirmed = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id="setback",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(name, number) for name in topics for number in range(TOPICS[name].partitions)]
-        consumer.assign(partitions)
-        first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        starts = {partition: max(confirmed.get(partition, 0), first[partition]) for partition in partitions}
-        unread = {partition for partition in partitions if starts[partition] < ends[partition]}
-        if unread:
-            consumer.assign(unread)
-        for partition in unread:
-            consumer.seek(partition, starts[partition])
-        while unread:
-            polled = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=500)
-            for partition, records in polled.items():
-                yield partition, [decode(record) for record in records]
-            unread = {p for p in unread if p not in done and await consumer.position(p) < ends[p]}
-    finally:
-        await consumer.stop()
+    async with log.opened(bootstrap, "setback") as consumer:
+        first, ends = await log.limits(consumer, topics)
+        starts = {partition: max(confirmed.get(partition, 0), start) for partition, start in first.items()}
+        async for records in log.records(consumer, starts, ends, POLL_RECORDS, done):
+            yield TopicPartition(records[0].topic, records[0].partition), [decode(record) for record in records]
 
 
 def ours(records: Iterable[Message]) -> list[Message]:

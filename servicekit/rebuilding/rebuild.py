@@ -76,7 +76,7 @@ async def rebuild(
     """Makes the tables of these projections again. Swaps them in unless it is a dry run, or, without `accept`, unless
     the live tables differ; then both are kept.
 
-    Raises RebuildError, ShadowError, LogError, a KafkaError or an asyncpg.PostgresError; the live tables are then as
+    Raises RebuildError, ShadowError, a KafkaError or an asyncpg.PostgresError; the live tables are then as
     they were, but for a rebuild that is told by name to be in place.
     """
     topics = [projection.topic for projection in projections]

@@ -158,6 +158,19 @@ async def test_what_waits_cannot_be_skipped(pool: Pool, province: Province) -> N
             await skip(connection, [REGISTRY], row, actor="Lan", reason="impatience")
 
 
+async def test_bytes_that_were_dropped_are_not_put_aside_again(pool: Pool, province: Province) -> None:
+    """A sender that was not told says them again."""
+    bare = replace(province.message(owner("CT-1")), envelope=None, data=None, headers=(), error="names nothing")
+    await handle(pool, bare)
+    async with pool.acquire() as connection, connection.transaction():
+        row = await pool.fetchval("SELECT id FROM held")
+        await skip(connection, [REGISTRY], row, actor="Lan", reason="noise", nameless=True)
+    await handle(pool, replace(bare, offset=2))
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+    await handle(pool, replace(bare, offset=3, payload=b"other bytes"))
+    assert await pool.fetchval("SELECT count(*) FROM held") == 1
+
+
 async def test_what_was_skipped_stays_on_record(pool: Pool, province: Province) -> None:
     await fail(pool, province.message(owner("CT-1")))
     async with pool.acquire() as connection, connection.transaction():
