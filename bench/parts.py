@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries
+from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries, rebuild
 from bench.data import PRODUCT, products, put
 from bench.engines import Bench
 from bench.limit import Limit
@@ -167,6 +167,13 @@ async def measure_backfill(session: Session) -> Result:
     return await lane.run(session.bench, session.events)
 
 
+async def measure_rebuild(session: Session) -> Result:
+    """One, of ten times as many events as the rounds of the others have."""
+    session.forget("product")
+    events = 10 * session.events
+    return {"read": events, **await rebuild.run(session.bench, events, session.subjects)}
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "projection": measure_projection,
     "peer": measure_peer,
@@ -174,6 +181,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "relay": measure_relay,
     "gateway": measure_gateway,
     "freshness": measure_freshness,
+    "rebuild": measure_rebuild,
     "queries": measure_queries,
     "memory": measure_memory,
     "backfill": measure_backfill,

@@ -7,7 +7,7 @@ from statistics import median
 from types import ModuleType
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries
+from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries, rebuild
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
@@ -139,6 +139,15 @@ def _freshness(result: Mapping[str, Any]) -> Iterator[Line]:
             yield Line(f"202 to figure, {words}, {rank}, ms", values, most=asked, cost=cost, valid=valid)
 
 
+def _rebuild(result: Mapping[str, Any]) -> Iterator[Line]:
+    live, found, of = result["live"], result["rebuilt"], f"{result['read']:,} events"
+    yield Line(f"live projection of {of}, one process, events/s", [live["rate"]], cost=live)
+    yield Line(f"rebuild of {of}, events/s", [found["rate"]], least=live["rate"])
+    yield Line("its last tenth, of its first", [found["last_tenth"] / found["first_tenth"]], least=0.5)
+    yield Line("it all, with indexes and comparison, s", [found["whole_s"]])
+    yield Line("its memory, peak, MB", [found["rss_mb"]])
+
+
 def _queries(result: Mapping[str, Any]) -> Iterator[Line]:
     for name, words in (("one_client_ms", "one client"), ("four_clients_ms", "four clients")):
         of = f"{result['products']:,} products and {result['events_held']:,} events, {words}"
@@ -168,6 +177,7 @@ MODULES: Final[Mapping[str, ModuleType]] = {
     "relay": outbox,
     "gateway": intake,
     "freshness": freshness,
+    "rebuild": rebuild,
     "queries": queries,
     "memory": memory,
     "backfill": lane,
@@ -179,6 +189,7 @@ SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "relay": _relay,
     "gateway": _gateway,
     "freshness": _freshness,
+    "rebuild": _rebuild,
     "queries": _queries,
     "memory": _memory,
     "backfill": _backfill,
