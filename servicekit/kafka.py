@@ -11,6 +11,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 
 MAX_PARTITION_FETCH_BYTES = 4 * 1024 * 1024  # aiokafka's 1 MiB cuts batches short
 MAX_REQUEST_BYTES = 1024 * 1024
+MAX_BATCH_BYTES = 256 * 1024  # aiokafka's 16 KiB cuts what goes to one partition into many requests
 BATCH_TIMEOUT_MS = 50
 METADATA_MAX_AGE_MS = 10_000  # so late a topic made anew is noticed; with aiokafka's 5 minutes its readers stand still
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
@@ -124,6 +125,7 @@ async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=True,
         linger_ms=5,
+        max_batch_size=MAX_BATCH_BYTES,
         max_request_size=MAX_REQUEST_BYTES,
         request_timeout_ms=SEND_TIMEOUT_S * 1000,
     )

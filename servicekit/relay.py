@@ -6,15 +6,18 @@ row with a lower id may commit later, and `id <= last` would remove it unsent. R
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from servicekit import database
 from servicekit.database import Connection
@@ -32,6 +35,8 @@ LEADER_IDLE_S = SEND_TIMEOUT_S + 5  # a leader that is stopped, not dead, loses 
 _LOCK = 0x0C0B_0002  # held by the one that sends
 
 Row = asyncpg.Record | Mapping[str, Any]  # of the outbox, or of what is said again
+Place = tuple[TopicPartition, int]  # where a record lies
+_choose = DefaultPartitioner()  # by the key's hash, as every producer of Kafka's does
 
 
 class Relay:
@@ -93,7 +98,7 @@ class Relay:
             self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
         results = await _send_all(self._producer, rows)
         failpoint("relay-sent")
-        confirmed: list[tuple[Row, RecordMetadata]] = []
+        confirmed: list[tuple[Row, Place]] = []
         for row, result in zip(rows, results, strict=True):
             if isinstance(result, BaseException):
                 break
@@ -110,30 +115,60 @@ class Relay:
                 await asyncio.wait_for(producer.stop(), 5)
 
 
-async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[RecordMetadata | BaseException]:
-    """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time."""
+async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Place | BaseException]:
+    """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time.
+
+    Batches are filled here, each of one partition: `producer.send` costs a future and more for every single row.
+    """
     async with asyncio.timeout(SEND_TIMEOUT_S):
-        futures = [
-            await producer.send(
-                row["topic"],
-                row["payload"],
-                key=row["key"].encode(),
-                headers=[(name, value.encode()) for name, value in row["headers"].items()],
-            )
-            for row in rows
+        partitions = {topic: sorted(await producer.partitions_for(topic)) for topic in {row["topic"] for row in rows}}
+        batches: list[_Batch] = []
+        last: dict[TopicPartition, _Batch] = {}
+        for number, row in enumerate(rows):
+            key = row["key"].encode()
+            partition = TopicPartition(row["topic"], _choose(key, partitions[row["topic"]], ()))
+            if partition not in last or not last[partition].takes(number, key, row):
+                last[partition] = fresh = _Batch(partition, producer.create_batch())
+                batches.append(fresh)
+                fresh.takes(number, key, row)
+        sent = [
+            await producer.send_batch(batch.builder, batch.partition.topic, partition=batch.partition.partition)
+            for batch in batches
         ]
-        return await asyncio.gather(*futures, return_exceptions=True)
+        answers = await asyncio.gather(*sent, return_exceptions=True)
+    results: list[Place | BaseException] = [KafkaError("not sent")] * len(rows)
+    for batch, answer in zip(batches, answers, strict=True):
+        for place, number in enumerate(batch.rows):
+            results[number] = answer if isinstance(answer, BaseException) else (batch.partition, answer.offset + place)
+    return results
 
 
-async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, RecordMetadata]]) -> None:
+@dataclass(slots=True)
+class _Batch:
+    """A batch to be of one partition; `rows` are the numbers of those that are in it."""
+
+    partition: TopicPartition
+    builder: BatchBuilder
+    rows: list[int] = field(default_factory=list)
+
+    def takes(self, number: int, key: bytes, row: Row) -> bool:
+        """Puts the row in; False if there is no room. An empty one has room for any."""
+        headers = [(name, value.encode()) for name, value in row["headers"].items()]
+        if self.builder.append(timestamp=None, key=key, value=row["payload"], headers=headers) is None:
+            return False
+        self.rows.append(number)
+        return True
+
+
+async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]]) -> None:
     """Removes confirmed rows and remembers how far each partition is confirmed, in one transaction."""
     if not confirmed:
         return
     async with connection.transaction():
         await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row, _ in confirmed])
         await confirm(connection, _ends(place for _, place in confirmed))
-    for row, _ in confirmed:
-        METRICS.relayed.labels(row["topic"]).inc()
+    for topic, count in Counter(row["topic"] for row, _ in confirmed).items():
+        METRICS.relayed.labels(topic).inc(count)
 
 
 async def send(producer: AIOKafkaProducer, rows: Sequence[Row]) -> dict[TopicPartition, int]:
@@ -145,11 +180,10 @@ async def send(producer: AIOKafkaProducer, rows: Sequence[Row]) -> dict[TopicPar
     return _ends(result for result in results if not isinstance(result, BaseException))
 
 
-def _ends(places: Iterable[RecordMetadata]) -> dict[TopicPartition, int]:
+def _ends(places: Iterable[Place]) -> dict[TopicPartition, int]:
     ends: dict[TopicPartition, int] = {}
-    for place in places:
-        partition = TopicPartition(place.topic, place.partition)
-        ends[partition] = max(ends.get(partition, 0), place.offset + 1)
+    for partition, offset in places:
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
     return ends
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
 from ocop import oracle
 from servicekit import database, outbox, relay
@@ -33,8 +32,8 @@ async def pool(registry: Database) -> AsyncIterator[Pool]:
     await pool.close()
 
 
-def row(number: int) -> Outgoing:
-    return Outgoing(TOPIC, "same-key", {"ce_id": str(number)}, str(number).encode())
+def row(number: int, *, size: int = 0, key: str = "same-key") -> Outgoing:
+    return Outgoing(TOPIC, key, {"ce_id": str(number)}, str(number).encode().ljust(size))
 
 
 @asynccontextmanager
@@ -65,6 +64,33 @@ async def test_in_order_and_removed_when_confirmed(kafka_topics: str, registry: 
         await emptied(pool)
     assert await sent(kafka_topics) == list(range(1200))
     assert await pool.fetchval("SELECT sum(next_offset) FROM relayed") == 1200
+
+
+async def test_what_fills_several_batches_stays_in_order(kafka_topics: str, registry: Database, pool: Pool) -> None:
+    """Of one partition, and one record that is larger than a batch by itself."""
+    sizes = [100_000, 0, 0, 600_000, 0, *[50_000] * 20, 0]
+    async with pool.acquire() as connection:
+        for number, size in enumerate(sizes):
+            others = [row(1000 + number, key=f"other-{number}")]
+            await outbox.put(connection, [row(number, size=size), *others])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    found = await sent(kafka_topics)
+    assert [number for number in found if number < 1000] == list(range(len(sizes)))
+    assert sorted(number - 1000 for number in found if number >= 1000) == list(range(len(sizes)))
+    assert await pool.fetchval("SELECT sum(next_offset) FROM relayed") == 2 * len(sizes)
+
+
+async def test_a_key_lies_where_every_producer_puts_it(kafka_topics: str) -> None:
+    producer = await start_producer(kafka_topics, "test")
+    try:
+        keys = [f"key-{number}" for number in range(50)]
+        rows = [{"topic": TOPIC, "key": key, "payload": b"", "headers": {}} for key in keys]
+        placed = await relay._send_all(producer, rows)
+        usual = [await producer.send_and_wait(TOPIC, b"", key=key.encode()) for key in keys]
+    finally:
+        await producer.stop()
+    assert [place[0].partition for place in placed if isinstance(place, tuple)] == [each.partition for each in usual]
 
 
 async def test_a_lower_id_that_commits_while_others_are_sent_is_not_removed(
@@ -103,8 +129,8 @@ async def test_nothing_is_removed_around_a_hole(
     removed: list[list[int]] = []
     remove = relay._remove
 
-    async def fail_once(producer: Any, rows: Sequence[Any]) -> list[RecordMetadata | BaseException]:
-        results: list[RecordMetadata | BaseException] = await send_all(producer, rows)
+    async def fail_once(producer: Any, rows: Sequence[Any]) -> list[relay.Place | BaseException]:
+        results: list[relay.Place | BaseException] = await send_all(producer, rows)
         producers.append(producer)
         if len(producers) == 1:
             results[1] = KafkaError("lost")

@@ -11,13 +11,20 @@ from ocop.home import free_port
 from servicekit import database, relay
 from servicekit.kafka import start_producer
 from tests.engines import Databases
+from tests.simulation.broker import Batch
 from tests.waiting import until
 
 
 class Deaf:
     """A producer whose records are never confirmed."""
 
-    async def send(self, *_: Any, **__: Any) -> "asyncio.Future[Any]":
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, *_: Any, **__: Any) -> "asyncio.Future[Any]":
         return asyncio.get_running_loop().create_future()
 
 

@@ -7,20 +7,20 @@ where the first did not (the producer is idempotent).
 """
 
 import asyncio
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID, uuid4
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError
+from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import RecordMetadata
 
 from contracts.topics import TOPICS
 from tests.simulation.schedule import Sending, gate
 
 USED = 2  # of the partitions that a topic has: few, so that subjects share them
+FULL = 3  # records of a batch: few, so that a partition gets several at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Broker:
         self, topic: str, key: bytes, headers: Iterable[tuple[str, bytes]], value: bytes, *, ours: bool = True
     ) -> Record:
         """Puts a record at the end of its key's partition."""
-        partition = TopicPartition(topic, zlib.crc32(key) % USED)
+        partition = TopicPartition(topic, DefaultPartitioner()(key, list(range(USED)), []))
         log = self.logs[partition]
         record = Record(topic, partition.partition, log.next, key, tuple(headers), value, ours)
         log.records.append(record)
@@ -184,6 +184,23 @@ class Consumer:
     async def stop(self) -> None: ...
 
 
+@dataclass(slots=True)
+class Batch:
+    """Records of one partition, which have one fate."""
+
+    records: list[tuple[bytes, tuple[tuple[str, bytes], ...], bytes]] = field(default_factory=list)
+
+    def append(
+        self, *, timestamp: None, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]]
+    ) -> object | None:
+        """None if it is full."""
+        assert timestamp is None
+        if len(self.records) == FULL:
+            return None
+        self.records.append((key, tuple(headers), value))
+        return self
+
+
 class Producer:
     """Idempotent. `plan` says what becomes of its next sends."""
 
@@ -197,28 +214,30 @@ class Producer:
     async def stop(self) -> None:
         await gate("stop producer")
 
-    async def send(
-        self, topic: str, value: bytes, *, key: bytes, headers: Iterable[tuple[str, bytes]]
-    ) -> "asyncio.Future[RecordMetadata]":
+    async def partitions_for(self, _: str) -> set[int]:
+        return set(range(USED))
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[RecordMetadata]":
         lost = await gate("send")
-        partition = TopicPartition(topic, zlib.crc32(key) % USED)
+        place = TopicPartition(topic, partition)
         sending: Sending = self._plan.pop(0) if self._plan else "fine"
         if lost is not None or not self._broker.up:
             sending = "never"
-        sending = self._stuck.get(partition, sending)
+        sending = self._stuck.get(place, sending)
         if sending in ("late", "never"):
-            self._stuck[partition] = sending
+            self._stuck[place] = sending
         answer: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         if sending == "late":
-            self._broker.late.append((topic, key, tuple(headers), value))
+            self._broker.late += [(topic, *record) for record in batch.records]
         elif sending != "never":
-            record = self._broker.append(topic, key, headers, value)
+            lie = [self._broker.append(topic, *record) for record in batch.records]
+            assert all(record.partition == partition for record in lie), "not the partition of its key"
             if sending == "fine":
-                answer.set_result(RecordMetadata(*partition, partition, record.offset, -1, 0, 0))
+                answer.set_result(RecordMetadata(*place, place, lie[0].offset, -1, 0, 0))
                 return answer
         answer.set_exception(KafkaTimeoutError("not acknowledged"))
         answer.exception()  # a sender that dies meanwhile does not ask
         return answer
-
-    async def send_and_wait(self, topic: str, value: bytes, **options: Any) -> RecordMetadata:
-        return await (await self.send(topic, value, **options))

@@ -135,20 +135,10 @@ class GatedPool:
     def __init__(self, process: Process, pool: "asyncpg.Pool[Any]") -> None:
         self._process, self._pool = process, pool
 
-    def acquire(self) -> Acquired:
+    def acquire(self, *, timeout: float | None = None) -> Acquired:  # nobody has to wait
         return Acquired(self._process, self._pool)
 
-    async def execute(self, query: str, *arguments: Any, **options: Any) -> Any:
-        async with self.acquire() as connection:
-            return await connection.execute(query, *arguments, **options)
-
-    async def fetch(self, query: str, *arguments: Any, **options: Any) -> Any:
-        async with self.acquire() as connection:
-            return await connection.fetch(query, *arguments, **options)
-
-    async def fetchval(self, query: str, *arguments: Any, **options: Any) -> Any:
-        async with self.acquire() as connection:
-            return await connection.fetchval(query, *arguments, **options)
+    async def expire_connections(self) -> None: ...
 
     async def connect(self) -> Gated:
         """One of its own, as `database.connect` gives."""

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from servicekit import database, patience, position, relay, republish, runner, setback
+from servicekit import database, log, patience, position, relay, republish, runner
 from servicekit.database import Pool
 from tests.engines import Databases
 from tests.simulation.broker import Broker, Consumer, Producer
@@ -144,7 +144,7 @@ def _patched(stage: Stage) -> Iterator[None]:
         (runner, "time", telling),
         (runner, "Subscription", Subscription),
         (republish, "start_producer", start_producer),
-        (setback, "AIOKafkaConsumer", lambda **_: Consumer(stage.broker)),
+        (log, "AIOKafkaConsumer", lambda **_: Consumer(stage.broker)),
     ]
     with ExitStack() as patched:
         for each in patches:
