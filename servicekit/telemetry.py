@@ -2,7 +2,10 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -55,6 +58,33 @@ class Metrics:
 METRICS = Metrics()
 
 
+class Damped(logging.Filter):
+    """Lets aiokafka say each thing once in ten seconds, and how often it would have said it besides: while a broker is
+    away it has thousands of lines to say."""
+
+    MOST: Final = 1000  # things remembered
+
+    def __init__(self, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s, self._clock = every_s, clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        thing, now = (record.name, str(record.msg)), self._clock()
+        at, left_out = self._said.get(thing, (-self._every_s, 0))
+        if now - at < self._every_s:
+            self._said[thing] = (at, left_out + 1)
+            return False
+        if len(self._said) >= self.MOST:
+            self._said.clear()
+        self._said[thing] = (now, 0)
+        if left_out:
+            record.msg = f"{record.msg} (and {left_out} times since the last)"
+        return True
+
+
 def configure_logging(service: str, level: str = "INFO") -> None:
     """One JSON line per event on standard error, from this code and from libraries alike; no personal data."""
     shared: list[structlog.typing.Processor] = [
@@ -70,6 +100,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Damped())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
