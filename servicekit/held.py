@@ -74,6 +74,9 @@ async def heads(connection: Connection, keys: Iterable[Key]) -> dict[Key, Head]:
 
 async def rows(connection: Connection, keys: Iterable[Key], limit: int) -> dict[Key, list[HeldRow]]:
     """The first `limit` rows of each subject, in order, decoded."""
+    keys = list(keys)
+    if not keys:
+        return {}
     found = await connection.fetch(
         """SELECT h.* FROM unnest($1::text[], $2::uuid[]) AS k(queue, subject),
              LATERAL (SELECT * FROM held WHERE queue = k.queue AND subject = k.subject

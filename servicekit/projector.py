@@ -162,7 +162,7 @@ class Projectors:
         retried = set(heads)
         keys = retried | {key for key, _, _ in numbered}
         streams = await self._lock(connection, keys)
-        for key, rows in (await held.rows(connection, keys, HELD_LOADED) if keys else {}).items():
+        for key, rows in (await held.rows(connection, keys, HELD_LOADED)).items():
             for row in rows:
                 # What lay beyond the rows that were looked at may be held twice, or have been applied meanwhile.
                 if row.n is None or row.n <= streams[key].applied or row.n in streams[key].held:
@@ -302,12 +302,14 @@ async def _write_rows(connection: Connection, projection: Projection, events: Se
                 if last or name in of_events:
                     rows[name] += found
     subjects = [subject_events[-1].subject for subject_events in events]
+    gone = [
+        f"of_{table.name} AS (DELETE FROM {table.name} WHERE {table.columns[0]} = ANY($1::uuid[]))"  # noqa: S608  # names from the code's own wiring
+        for table in projection.tables
+        if table.per == "subject"
+    ]
+    if gone:
+        await connection.execute(f"WITH {', '.join(gone)} SELECT", subjects)
     for table in projection.tables:
-        if table.per == "subject":
-            await connection.execute(
-                f"DELETE FROM {table.name} WHERE {table.columns[0]} = ANY($1::uuid[])",  # noqa: S608  # names from the code's own wiring
-                subjects,
-            )
         await connection.copy_records_to_table(table.name, columns=table.columns, records=rows[table.name])
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from tests.simulation.schedule import CURRENT, Crash, Process, gate
 
-_VERB = re.compile(r"\s*(?:WITH n AS[\s\S]*?)?(SELECT|INSERT|UPDATE|DELETE)", re.IGNORECASE)
+_VERB = re.compile(r"\s*(?:WITH \w+ AS[\s\S]*?)?(SELECT|INSERT|UPDATE|DELETE)", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+([a-z_]+)\b(?!\()", re.IGNORECASE)
 
 
