@@ -1,12 +1,14 @@
 """Restore drills under load: a database set back, a topic lost; nothing is lost, decided twice or decided otherwise."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from gateway import adoption
@@ -14,16 +16,18 @@ from registry.__main__ import DECIDERS
 
 from contracts.topics import TOPICS
 from ocop import oracle, provision
-from servicekit import database
+from servicekit import database, log, relay
 from servicekit.adopt import Adopted, AdoptError, adopt
+from servicekit.database import Connection
 from servicekit.decider import Deciders
 from servicekit.republish import republish
+from servicekit.setback import unknown_records
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
 from tests.delivery.system import SERVICES, System, system
-from tests.engines import Databases
-from tests.submissions import Province, owner
+from tests.engines import Database, Databases
+from tests.submissions import Province, owner, owner_updated, product, product_updated
 from tests.waiting import until
 
 EVENTS = 300  # of each of the three parts of a drill: before the backup, after it, after the restore
@@ -287,3 +291,145 @@ async def test_an_outcome_whose_event_never_came_to_its_topic_is_decided_again(
     assert await connection.fetch("SELECT id, sequence, payload FROM event") == [made]
     assert tuple(await connection.fetchrow("SELECT state, outcome_seq FROM inbox") or ()) == ("applied", 2)
     await connection.close()
+
+
+REGISTRY = Deciders("registry", DECIDERS)
+EVENTS_OF, ENDS_OF = "ocop.registry.owner", "ocop.registry.outcome"
+
+
+async def decide(connection: Connection, *submissions: dict[str, Any]) -> None:
+    """The registry takes these, and whatever they have made ready."""
+    messages = [Province().message(each) for each in submissions]
+    async with connection.transaction():
+        await REGISTRY.handle(connection, messages)
+    async with connection.transaction():
+        await REGISTRY.drain(connection, await REGISTRY.ready(connection, 500))
+
+
+async def to_say(connection: Connection, where: str = "true") -> list[asyncpg.Record]:
+    """Rows of its outbox, in order."""
+    return await connection.fetch(f"SELECT * FROM outbox WHERE {where} ORDER BY id")  # noqa: S608  # our own
+
+
+async def known(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """All that a deciding service has said, as it knows it."""
+    columns = {
+        "event": "aggregate, subject, sequence, id, type, recorded_at, cause, headers, payload",
+        "inbox": "source, event_id, state, code, pointer, params, event_ids, outcome_seq",
+        "subject": "aggregate, id, last_sequence, last_recorded",
+        "owner": "*",
+        "product": "*",
+    }
+    return {
+        table: [tuple(row) for row in await connection.fetch(f"SELECT {names} FROM {table} ORDER BY 1, 2, 3")]  # noqa: S608  # our own
+        for table, names in columns.items()
+    }
+
+
+async def unknown(made: Database, bootstrap: str) -> set[str]:
+    """The topics on which lies what the service has said and does not know."""
+    async with await database.open_pool(made.app) as pool:
+        return {place.partition("/")[0] for place in await unknown_records(pool, bootstrap, made.service.wire)}
+
+
+async def test_what_was_said_is_known_again_as_it_was_said(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """Events, states, numbers and ends; what was held and has had its end is held no more."""
+    made = await databases.make("registry")
+    connection = await database.connect(made.app)
+    await decide(connection, product("SP-1", "CT-1", id_="waits"), product_updated("SP-1", "CT-1", id_="behind"))
+    await connection.close()
+    saved = await databases.save(made)
+
+    connection = await database.connect(made.app)
+    await decide(connection, owner("CT-1", id_="o1"), owner("CT-1", id_="again"), owner_updated("CT-1", id_="o2"))
+    said = await to_say(connection)
+    await relay.send(producer, said)
+    right = await known(connection)
+    assert [row[2] for row in right["event"]] == [1, 2, 1, 2]
+    assert await connection.fetchval("SELECT count(*) FROM held") == 0
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    assert await unknown(made, kafka_topics) == {row["topic"] for row in said}
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        found = await adopt(connection, kafka_topics, "registry")
+    assert (found.events, found.finished) == (4, 2)
+    assert await known(connection) == right
+    assert await connection.fetchval("SELECT count(*) FROM held") == 0
+    assert await connection.fetchval("SELECT sum(next_offset) FROM relayed") == len(said)
+    await connection.close()
+    assert await unknown(made, kafka_topics) == set()
+
+
+async def test_a_number_that_is_missing_on_a_topic_is_not_passed_over(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    lost, set_back = await databases.make("registry"), await databases.make("registry")
+    connection = await database.connect(lost.app)
+    await decide(connection, owner("CT-1"), owner_updated("CT-1"))
+    said = await to_say(connection)
+    await relay.send(producer, [row for row in said if row["headers"].get("ce_subjectsequence") == "2"])
+    await connection.close()
+
+    connection = await database.connect(set_back.app)
+    with pytest.raises(AdoptError, match=r"is number 2 of .*, which is at 0"):
+        async with connection.transaction():
+            await adopt(connection, kafka_topics, "registry")
+    assert {table: rows for table, rows in (await known(connection)).items() if rows} == {}
+    await connection.close()
+
+
+async def test_what_is_not_known_is_found_on_each_kind_of_topic(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    knows, registry, gateway = [await databases.make(name) for name in ("registry", "registry", "gateway")]
+    connection = await database.connect(knows.app)
+    await decide(connection, owner("CT-1"))
+    await relay.send(producer, await to_say(connection))
+    await connection.close()
+    sent = Province().send(owner("CT-1"))
+    headers = [(name, value.encode()) for name, value in sent.headers.items()]
+    await producer.send_and_wait("ocop.submission.registry", sent.payload, str(sent.subject).encode(), headers=headers)
+    assert await unknown(knows, kafka_topics) == set()
+    assert await unknown(registry, kafka_topics) == {EVENTS_OF, ENDS_OF}
+    assert await unknown(gateway, kafka_topics) == {"ocop.submission.registry"}
+
+
+async def test_what_is_said_again_is_what_was_said(kafka_topics: str, databases: Databases) -> None:
+    """Of the topic that was asked for, in the order of each subject's numbers, in the same bytes."""
+    connection = await database.connect((await databases.make("registry")).app)
+    await decide(connection, owner("CT-1"), owner("CT-2"), product("SP-1", "CT-1"))
+    for day in range(1, 4):
+        await decide(connection, owner_updated("CT-1", on=f"2025-09-0{day}"))
+    said = await to_say(connection, f"topic = '{EVENTS_OF}'")
+    assert await republish(connection, kafka_topics, "registry", EVENTS_OF) == {EVENTS_OF: 5}
+    leads = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
+    assert await connection.fetchval(leads) == 1, "in the relay's place"
+    await connection.close()
+
+    topics = [topic.name for topic in TOPICS.values() if topic.service == "registry"]
+    async with log.opened(kafka_topics, "test") as consumer:
+        starts, ends = await log.limits(consumer, topics)
+        found = [record async for records in log.records(consumer, starts, ends, 500) for record in records]
+    again = [
+        (
+            record.topic,
+            (record.key or b"").decode(),
+            {name: value.decode() for name, value in record.headers},
+            record.value,
+        )
+        for record in found
+    ]
+    first = [(row["topic"], row["key"], row["headers"], row["payload"]) for row in said]
+    assert _by_key(again) == _by_key(first)
+
+
+def _by_key(records: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
+    """In the order of each key, which is all that a topic keeps."""
+    found = defaultdict(list)
+    for record in records:
+        found[record[1]].append(record)
+    return dict(found)

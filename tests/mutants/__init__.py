@@ -7,7 +7,7 @@ mutants that the rest of the design makes harmless: they must live, or they are 
 
 from typing import Final
 
-from tests.mutants import deciding, intake, numbered, reading, sending
+from tests.mutants import deciding, intake, numbered, reading, rebuilding, sending, trouble
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -16,4 +16,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *deciding.MUTANTS,
     *numbered.MUTANTS,
     *sending.MUTANTS,
+    *trouble.MUTANTS,
+    *rebuilding.MUTANTS,
 )

@@ -159,6 +159,14 @@ MUTANTS = (
         f"{PLACES}::test_what_the_log_said_before_another_read_on_is_no_reason_to_go_back",
     ),
     mutant(
+        "forgotten-connections-trusted",
+        "connections that the network has forgotten cost one failure together",
+        "servicekit/database.py",
+        "        await pool.expire_connections()\n",
+        "",
+        "faults/test_faults.py::test_connections_that_the_network_has_forgotten_cost_one_failure_together",
+    ),
+    mutant(
         "outage-counts-as-failure",
         "an outage puts nothing aside",
         "servicekit/database.py",

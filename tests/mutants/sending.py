@@ -34,6 +34,22 @@ MUTANTS = (
         f"{TEST}::test_nothing_is_removed_around_a_hole",
     ),
     mutant(
+        "one-offset-for-a-batch",
+        "how far each partition is confirmed is known by the row",
+        RELAY,
+        "(batch.partition, answer.offset + place)",
+        "(batch.partition, answer.offset)",
+        f"{TEST}::test_in_order_and_removed_when_confirmed",
+    ),
+    mutant(
+        "full-batches-taken-for-endless",
+        "what does not fit into a batch begins the next one",
+        RELAY,
+        "if partition not in last or not last[partition].takes(number, key, row):",
+        "if partition in last:\n                last[partition].takes(number, key, row)\n            else:",
+        f"{TEST}::test_what_fills_several_batches_stays_in_order",
+    ),
+    mutant(
         "not-in-order",
         "the relay begins with the least row",
         RELAY,

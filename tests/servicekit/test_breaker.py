@@ -12,7 +12,7 @@ from servicekit.held import Changes, HeldRow
 from servicekit.message import Message
 from tests.engines import Databases
 
-TOPIC = "ocop.registry.owner"
+TOPIC, OTHER = "ocop.registry.owner", "ocop.registry.product"
 
 
 @pytest.fixture
@@ -22,10 +22,12 @@ async def pool(databases: Databases) -> AsyncIterator[Pool]:
         yield opened
 
 
-async def fail(pool: Pool, *offsets: int, subject: UUID | None = None, partition: int = 0) -> dict[str, str]:
+async def fail(
+    pool: Pool, *offsets: int, subject: UUID | None = None, partition: int = 0, topic: str = TOPIC
+) -> dict[str, str]:
     """One transaction that puts these aside; the topics stopped after it."""
     rows = [
-        HeldRow((TOPIC, subject or uuid4()), "failed", Message(TOPIC, partition, offset, (), b""), n=offset + 1)
+        HeldRow((topic, subject or uuid4()), "failed", Message(topic, partition, offset, (), b""), n=offset + 1)
         for offset in offsets
     ]
     async with pool.acquire() as connection, connection.transaction():
@@ -54,6 +56,16 @@ async def test_one_subject_counts_once(pool: Pool) -> None:
 async def test_each_partition_counts_for_itself(pool: Pool) -> None:
     assert await fail(pool, *range(15)) == {}
     assert await fail(pool, *range(15), partition=1) == {}
+
+
+async def test_each_topic_counts_and_is_resumed_for_itself(pool: Pool) -> None:
+    assert await fail(pool, *range(15)) == {}
+    assert await fail(pool, *range(15), topic=OTHER) == {}
+    assert set(await fail(pool, *range(15, 21))) == {TOPIC}
+    assert set(await fail(pool, *range(15, 21), topic=OTHER)) == {TOPIC, OTHER}
+    async with pool.acquire() as connection:
+        assert await breaker.resume(connection, OTHER) == [OTHER]
+        assert set(await breaker.stopped(connection)) == {TOPIC}
 
 
 async def test_after_resuming_it_counts_anew(pool: Pool) -> None:
