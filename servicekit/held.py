@@ -126,6 +126,11 @@ def _held_row(row: Any) -> HeldRow:
     )
 
 
+async def any_ready(connection: Connection) -> bool:
+    """Whether any row is marked to be tried."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM held WHERE ready)"))
+
+
 async def ready_heads(connection: Connection, queues: Sequence[str], limit: int) -> list[Key]:
     """Subjects whose least row may be tried now. Rows further back wait for their turn."""
     found = await connection.fetch(

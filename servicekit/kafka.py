@@ -9,7 +9,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
-MAX_PARTITION_FETCH_BYTES = 1024 * 1024  # of each of a topic's 12 partitions, which are all buffered: larger brings nothing
+MAX_PARTITION_FETCH_BYTES = 1024 * 1024  # of each partition, and all are buffered: more brings only memory
 MAX_REQUEST_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 256 * 1024  # aiokafka's 16 KiB cuts what goes to one partition into many requests
 BATCH_TIMEOUT_MS = 50

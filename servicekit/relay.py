@@ -161,12 +161,10 @@ class _Batch:
 
 
 async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]]) -> None:
-    """Removes confirmed rows and remembers how far each partition is confirmed, in one transaction."""
+    """Removes confirmed rows and remembers how far each partition is confirmed, in one statement."""
     if not confirmed:
         return
-    async with connection.transaction():
-        await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row, _ in confirmed])
-        await confirm(connection, _ends(place for _, place in confirmed))
+    await confirm(connection, _ends(place for _, place in confirmed), [row["id"] for row, _ in confirmed])
     for topic, count in Counter(row["topic"] for row, _ in confirmed).items():
         METRICS.relayed.labels(topic).inc(count)
 
@@ -187,16 +185,20 @@ def _ends(places: Iterable[Place]) -> dict[TopicPartition, int]:
     return ends
 
 
-async def confirm(connection: Connection, ends: Mapping[TopicPartition, int]) -> None:
-    """Remembers how far each partition is confirmed: up to there the database knows what it has said."""
+async def confirm(connection: Connection, ends: Mapping[TopicPartition, int], rows: Sequence[int] = ()) -> None:
+    """Remembers how far each partition is confirmed: up to there the database knows what it has said. Rows of the
+    outbox that were sent go in the same statement.
+    """
     ordered = sorted(ends)
     await connection.execute(
-        """INSERT INTO relayed (topic, partition, next_offset)
+        """WITH sent AS (DELETE FROM outbox WHERE id = ANY($4::bigint[]))
+           INSERT INTO relayed (topic, partition, next_offset)
            SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
            ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
         [partition.topic for partition in ordered],
         [partition.partition for partition in ordered],
         [ends[partition] for partition in ordered],
+        rows,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from servicekit import database
+from servicekit import database, held
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
@@ -36,6 +36,9 @@ class Waker:
 
     async def drain(self) -> int:
         """Tries ready heads once, at most 500; returns how many subjects there were."""
+        async with database.acquire(self._pool) as connection:
+            if not await held.any_ready(connection):
+                return 0
         count = 0
         for handler in self._handlers:
             try:

@@ -10,8 +10,8 @@ MUTANTS = (
         "removed-up-to-the-last",
         "what is confirmed is removed by the ids listed, not `id <= last`",
         RELAY,
-        '"DELETE FROM outbox WHERE id = ANY($1::bigint[])"',
-        '"DELETE FROM outbox WHERE id <= (SELECT max(id) FROM unnest($1::bigint[]) AS listed(id))"',
+        "DELETE FROM outbox WHERE id = ANY($4::bigint[])",
+        "DELETE FROM outbox WHERE id <= (SELECT max(id) FROM unnest($4::bigint[]) AS listed(id))",
         f"{TEST}::test_a_lower_id_that_commits_while_others_are_sent_is_not_removed",
     ),
     mutant(

@@ -82,16 +82,16 @@ async def _answers(
         if isinstance(found, Candidate) and found.event not in first:
             first[found.event] = submission_id = uuid7()
             candidates[submission_id] = found
-    new: set[UUID] = set()
+    new: dict[tuple[str, str], Kept] = {}
     if candidates:
         new = await store.take(connection, holder.tenant, now, candidates, repeat_after_s)
-    kept = await store.kept(connection, first)
+    kept = new | await store.kept(connection, first.keys() - new.keys())
     answers, answered = [], set()
     for piece, found in zip(pieces, examined, strict=True):
         if not isinstance(found, Candidate):
             answers.append(_refused(piece, found))
             continue
-        is_new = first[found.event] in new and found.event not in answered
+        is_new = found.event in new and found.event not in answered
         answered.add(found.event)
         answers.append(_answer(found, kept[found.event], is_new=is_new))
     return answers

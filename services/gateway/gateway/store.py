@@ -72,6 +72,8 @@ async def outbox_bound(connection: Connection, most_rows: int) -> tuple[int, flo
 async def kept(connection: Connection, events: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Kept]:
     """Submissions by (source, id)."""
     wanted = sorted(set(events))
+    if not wanted:
+        return {}
     rows = await connection.fetch(
         """SELECT source, event_id, id, digest, state, subject, subject_ref, service, namespace FROM submission
            WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",
@@ -98,9 +100,9 @@ async def take(
     received_at: datetime,
     candidates: Mapping[UUID, Candidate],
     repeat_after_s: int,
-) -> set[UUID]:
-    """Keeps those that are new, and puts them into the outbox in the order given; returns their ids. What is in the
-    backfill lane waits for its feeder instead.
+) -> dict[tuple[str, str], Kept]:
+    """Keeps those that are new, and puts them into the outbox in the order given; returns them by (source, id). What is
+    in the backfill lane waits for its feeder instead.
 
     Inserted sorted by (source, id), so that two requests with the same events cannot deadlock.
     """
@@ -121,7 +123,7 @@ async def take(
               WITH ORDINALITY AS n(id, source, event_id, namespace, type, subject, subject_ref, service, digest,
                                    body, headers, payload, place)
             ORDER BY n.place
-            ON CONFLICT (source, event_id) DO NOTHING RETURNING id, fed_at IS NULL AS live""",  # noqa: S608  # only this module's constant
+            ON CONFLICT (source, event_id) DO NOTHING RETURNING id, state, fed_at IS NULL AS live""",  # noqa: S608  # only this module's constant
         tenant,
         received_at,
         float(repeat_after_s),
@@ -148,7 +150,12 @@ async def take(
             if submission_id in live
         ],
     )
-    return {row["id"] for row in inserted}
+    return {candidates[row["id"]].event: _kept(row["id"], candidates[row["id"]], row["state"]) for row in inserted}
+
+
+def _kept(submission_id: UUID, of: Candidate, state: str) -> Kept:
+    assert of.subject is not None  # a withdrawal has its target's by then
+    return Kept(submission_id, of.digest, state, of.subject, of.ref, of.service, of.ref.partition("/")[0])
 
 
 async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
