@@ -1,13 +1,16 @@
 """Kafka as the services use it: the one subscriber and the idempotent producer, no default relied upon."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
+
+from servicekit.topic_ids import present_ids
 
 MAX_PARTITION_FETCH_BYTES = 1024 * 1024  # of each partition, and all are buffered: more brings only memory
 MAX_REQUEST_BYTES = 1024 * 1024
@@ -92,6 +95,10 @@ class Subscription:
         if consumer is None:
             raise RuntimeError("the subscription is not started")
         return consumer
+
+    async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, UUID]:
+        """The present id of each topic that exists. Raises a KafkaError while no broker answers."""
+        return await present_ids(self.consumer._client, topics)  # for every poll; its own would be one connection each
 
     async def start(self) -> None:
         """Joins the group. Raises a KafkaError while no broker answers."""

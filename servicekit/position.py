@@ -18,17 +18,19 @@ from servicekit.topic_ids import topic_ids
 log = structlog.get_logger(__name__)
 
 
-async def lock(connection: Connection, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """Locks the rows, sorted, and returns where each stands. A partition without a row is not in the answer."""
+async def lock(connection: Connection, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, UUID]]:
+    """Locks the rows, sorted, and returns where each stands, and in which epoch of its topic. A partition without a row
+    is not in the answer.
+    """
     wanted = sorted(partitions)
     rows = await connection.fetch(
-        """SELECT topic, partition, next_offset FROM position
+        """SELECT topic, partition, next_offset, topic_id FROM position
            WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
            ORDER BY topic, partition FOR UPDATE""",
         [partition.topic for partition in wanted],
         [partition.partition for partition in wanted],
     )
-    return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    return {TopicPartition(row["topic"], row["partition"]): (row["next_offset"], row["topic_id"]) for row in rows}
 
 
 async def advance(connection: Connection, to: Mapping[TopicPartition, int]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -61,6 +62,7 @@ class Runner(ConsumerRebalanceListener):
         self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._stopped: dict[str, str] = {}  # topics that are not read, and why
+        self._epochs: Mapping[str, UUID] = {}  # the ids of the topics of the poll in hand
         self._joined = False
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
@@ -207,6 +209,8 @@ class Runner(ConsumerRebalanceListener):
         strangers = [partition for partition in poll if self._began.get(partition) is None]
         if strangers:
             await self._settle(strangers)
+        # Asked after these records were fetched: they can be of no later epoch of their topic than that.
+        self._epochs = await self._subscription.topic_ids({partition.topic for partition in poll})
         moved = await self._transaction(poll)
         await self._after(moved, sum(len(poll[partition]) for partition in moved))
 
@@ -240,8 +244,12 @@ class Runner(ConsumerRebalanceListener):
         rows = await position.lock(connection, poll)
         stopped = await breaker.stopped(connection)
         for partition, messages in poll.items():
-            began, where = self._began.get(partition), rows.get(partition)
+            began, (where, epoch) = self._began.get(partition), rows.get(partition, (None, None))
             if began is None:
+                continue
+            if epoch != self._epochs.get(partition.topic):
+                # Made anew behind our back, and longer already than where we stood: what lies before is unread.
+                self._put_back(partition)
                 continue
             if began != where or partition.topic in stopped:
                 self._put_back(partition, where)

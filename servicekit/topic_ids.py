@@ -102,13 +102,17 @@ async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
     """The present id of each topic. Raises a KafkaError if the broker is away or a topic does not exist."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap, client_id="ocop-topic-ids", request_timeout_ms=10_000)
     await client.bootstrap()
+    topics = list(topics)
     try:
-        response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+        ids = await present_ids(client, topics)
     finally:
         await client.close()
-    ids: dict[str, UUID] = {}
-    for error_code, name, topic_id, *_ in response.topics:
-        if error_code:
-            raise UnknownTopicOrPartitionError(f"{name} (error {error_code})")
-        ids[name] = topic_id
+    if missing := set(topics) - ids.keys():
+        raise UnknownTopicOrPartitionError(", ".join(sorted(missing)))
     return ids
+
+
+async def present_ids(client: AIOKafkaClient, topics: Iterable[str]) -> dict[str, UUID]:
+    """The same over connections that there are; a topic that does not exist is not in the answer."""
+    response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    return {name: topic_id for error_code, name, topic_id, *_ in response.topics if not error_code}

@@ -159,6 +159,14 @@ MUTANTS = (
         f"{PLACES}::test_what_the_log_said_before_another_read_on_is_no_reason_to_go_back",
     ),
     mutant(
+        "epoch-not-asked-for-each-poll",
+        "a topic made anew, and longer already than where reading stood, is settled before its records are taken",
+        "servicekit/runner.py",
+        "            if epoch != self._epochs.get(partition.topic):",
+        "            if False:",
+        "servicekit/test_runner.py::test_a_topic_made_anew_that_is_longer_already_settles_the_partition",
+    ),
+    mutant(
         "forgotten-connections-trusted",
         "connections that the network has forgotten cost one failure together",
         "servicekit/database.py",

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from aiokafka import TopicPartition
@@ -18,6 +18,7 @@ from servicekit.settings import Settings
 from tests.engines import Databases
 
 TOPIC = "ocop.registry.owner"
+EPOCH = UUID(int=1)  # of the topic
 FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
 
 
@@ -27,6 +28,7 @@ class Consumer:
 
     sought: dict[TopicPartition, int] = field(default_factory=dict)
     paused: set[TopicPartition] = field(default_factory=set)
+    epoch: UUID = EPOCH
 
     def pause(self, partition: TopicPartition) -> None:
         self.paused.add(partition)
@@ -96,7 +98,7 @@ class Reading:
                ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
             *partition,
             offset,
-            uuid4(),
+            EPOCH,
         )
 
     def stands(self, partition: TopicPartition, offset: int) -> None:
@@ -131,9 +133,14 @@ async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
     async def settle(pool: Pool, _: Any, __: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with pool.acquire() as connection, connection.transaction():
-            return await position.lock(connection, partitions)
+            rows = await position.lock(connection, partitions)
+            return {partition: where for partition, (where, _) in rows.items()}
+
+    async def topic_ids(_: Any) -> dict[str, UUID]:
+        return {TOPIC: consumer.epoch}
 
     monkeypatch.setattr("servicekit.runner.position.settle", settle)
+    monkeypatch.setattr(runner._subscription, "topic_ids", topic_ids)
     yield Reading(runner, consumer, handler, pool)
     await pool.close()
 
@@ -199,6 +206,17 @@ async def test_records_older_than_where_reading_stood_settle_the_partition(readi
     reading.stands(FIRST, 100)
     await reading.poll((FIRST, 3))
     assert reading.handler.handled == []
+    assert FIRST not in reading.runner._stands
+
+
+async def test_a_topic_made_anew_that_is_longer_already_settles_the_partition(reading: Reading) -> None:
+    """Its records look as if they came next; those before them are unread."""
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    reading.consumer.epoch = UUID(int=2)
+    await reading.poll((FIRST, 100), (FIRST, 101))
+    assert reading.handler.handled == []
+    assert await reading.where(FIRST) == 100
     assert FIRST not in reading.runner._stands
 
 

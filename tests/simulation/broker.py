@@ -108,14 +108,14 @@ class Consumer:
     """A member of a group, or a zombie that does not know that it is none any more."""
 
     def __init__(self, broker: Broker, group: str = "") -> None:
-        self._broker, self._group = broker, group
+        self.broker, self._group = broker, group
         self.positions: dict[TopicPartition, int] = {}
         self.member = True
         self._paused: set[TopicPartition] = set()
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Reads these from where the group's offset leads."""
-        self.positions = {p: self._broker.groups.get((self._group, p), self._broker.logs[p].first) for p in partitions}
+        self.positions = {p: self.broker.groups.get((self._group, p), self.broker.logs[p].first) for p in partitions}
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.positions)
@@ -135,18 +135,18 @@ class Consumer:
         return self.positions[partition]
 
     async def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        await self._broker.ask("beginning offsets")
-        return {partition: self._broker.logs[partition].first for partition in partitions}
+        await self.broker.ask("beginning offsets")
+        return {partition: self.broker.logs[partition].first for partition in partitions}
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        await self._broker.ask("end offsets")
-        return {partition: self._broker.logs[partition].next for partition in partitions}
+        await self.broker.ask("end offsets")
+        return {partition: self.broker.logs[partition].next for partition in partitions}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        await self._broker.ask("commit group offsets")
+        await self.broker.ask("commit group offsets")
         if not self.member:
             raise CommitFailedError("no member of the group")
-        self._broker.groups |= {(self._group, partition): offset for partition, offset in offsets.items()}
+        self.broker.groups |= {(self._group, partition): offset for partition, offset in offsets.items()}
 
     def take(self, limit: int, only: Sequence[TopicPartition] = ()) -> dict[TopicPartition, list[Record]]:
         """The next records, at most so many of each partition; an offset that is not there starts from the log's
@@ -155,7 +155,7 @@ class Consumer:
         for partition in sorted(only or self.positions):
             if partition not in self.positions or partition in self._paused:
                 continue
-            log = self._broker.logs[partition]
+            log = self.broker.logs[partition]
             if not log.first <= self.positions[partition] <= log.next:
                 self.positions[partition] = log.first
             records = [record for record in log.records if record.offset >= self.positions[partition]]
@@ -168,18 +168,18 @@ class Consumer:
     def unread(self) -> bool:
         """Whether anything lies before it."""
         return any(
-            any(record.offset >= position for record in self._broker.logs[partition].records)
+            any(record.offset >= position for record in self.broker.logs[partition].records)
             for partition, position in self.positions.items()
         )
 
     async def getmany(
         self, *only: TopicPartition, timeout_ms: int = 0, max_records: int = 500
     ) -> dict[TopicPartition, list[Record]]:
-        await self._broker.ask("fetch")
+        await self.broker.ask("fetch")
         return self.take(max_records, only)
 
     async def start(self) -> None:
-        await self._broker.ask("start consumer")
+        await self.broker.ask("start consumer")
 
     async def stop(self) -> None: ...
 

@@ -158,3 +158,7 @@ class Subscription:
     def __init__(self, bootstrap: Consumer, *_: Any, **__: Any) -> None:
         """The runner's settings name, for a broker, the consumer itself."""
         self.consumer = bootstrap
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, UUID]:
+        await self.consumer.broker.ask("topic ids")
+        return {topic: self.consumer.broker.ids[topic] for topic in topics}
