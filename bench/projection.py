@@ -9,6 +9,7 @@ from bench.engines import Bench, Gate, end, read
 from bench.limit import Limit, digests
 from servicekit import database
 from servicekit.database import Connection
+from tests.delivery.system import System
 
 
 async def run(
@@ -20,19 +21,31 @@ async def run(
         made = under_test.databases["national"]
         await limit.fill(made)
         await bench.settle(made.superuser)
-        gate = Gate(bench.directory)
-        started = await gate.start(under_test, "national", replicas, readers, profile)
-        pids = {f"national-{number}": each.process.pid for number, each in enumerate(started, 1)} | bench.pids
+        found = await live(bench, under_test, limit.events, replicas, readers, profile)
         connection = await database.connect(made.app)
         try:
-            meter = process.Meter(pids)
-            gate.open()
-            span = await clock.watch(lambda: read(connection, PRODUCT), limit.events)
-            cost = meter.cost(limit.events)
             await check(connection, limit)
         finally:
             await connection.close()
-        await end(started)
+    return found
+
+
+async def live(
+    bench: Bench, under_test: System, events: int, replicas: int, readers: int = 0, profile: Path | None = None
+) -> dict[str, Any]:
+    """The national service reads so many events that lie on the product topic: its rate and its cost."""
+    gate = Gate(bench.directory)
+    started = await gate.start(under_test, "national", replicas, readers, profile)
+    pids = {f"national-{number}": each.process.pid for number, each in enumerate(started, 1)} | bench.pids
+    connection = await database.connect(under_test.databases["national"].app)
+    try:
+        meter = process.Meter(pids)
+        gate.open()
+        span = await clock.watch(lambda: read(connection, PRODUCT), events)
+        cost = meter.cost(events)
+    finally:
+        await connection.close()
+    await end(started)
     return {"rate": span.rate, "seconds": span.seconds, "first_s": span.first_s, **cost}
 
 

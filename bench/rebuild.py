@@ -12,10 +12,9 @@ from typing import Any
 
 from national.projections import PROJECTIONS
 
-from bench import clock, process
+from bench import projection
 from bench.data import PRODUCT, products, put
-from bench.engines import Bench, Gate, end, read
-from servicekit import database
+from bench.engines import Bench
 from servicekit.rebuilding import rebuild
 
 
@@ -26,17 +25,7 @@ async def run(bench: Bench, events: int, subjects: int) -> dict[str, Any]:
     await put(bench.bootstrap, products(events, subjects))
     async with bench.system("national") as under_test:
         made = under_test.databases["national"]
-        gate = Gate(bench.directory)
-        started = await gate.start(under_test, "national", 1)
-        connection = await database.connect(made.app)
-        try:
-            meter = process.Meter({"national": started[0].process.pid} | bench.pids)
-            gate.open()
-            span = await clock.watch(lambda: read(connection, PRODUCT), events)
-            live = {"rate": span.rate, **meter.cost(events)}
-        finally:
-            await connection.close()
-        await end(started)
+        live = await projection.live(bench, under_test, events, 1)
         await bench.settle(made.superuser)
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             work = asyncio.get_running_loop().run_in_executor(pool, rebuilt, made.owner, bench.bootstrap)

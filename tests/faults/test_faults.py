@@ -13,7 +13,7 @@ from servicekit import database, outbox, relay, service
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
 from servicekit.settings import Settings
-from tests.engines import Databases
+from tests.engines import Database, Databases
 from tests.faults import frame
 from tests.faults.catalogue import ELSEWHERE, FAULTS
 from tests.faults.proxy import Proxy, proxy
@@ -92,16 +92,21 @@ async def test_a_link_that_loses_answers_or_breaks_or_is_slow() -> None:
         writer.transport.abort()
 
 
+@asynccontextmanager
+async def _registry_behind_a_link(databases: Databases) -> AsyncIterator[tuple[Database, Proxy, str]]:
+    """A database of the registry, a link to it, and its URL through the link."""
+    made = await databases.make("registry")
+    port = frame.port_of(made.app)
+    async with proxy(free_port(), int(port)) as link:
+        yield made, link, made.app.replace(f":{port}/", f":{link.port}/")
+
+
 async def test_a_relay_whose_connection_was_lost_without_a_word_leads_again(
     kafka_topics: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "LEADER_IDLE_S", 1)
-    made = await databases.make("registry")
-    port = frame.port_of(made.app)
-    async with proxy(free_port(), int(port)) as link:
-        running = asyncio.create_task(
-            Relay("registry", kafka_topics, made.app.replace(f":{port}/", f":{link.port}/")).run()
-        )
+    async with _registry_behind_a_link(databases) as (made, link, url):
+        running = asyncio.create_task(Relay("registry", kafka_topics, url).run())
         connection = await database.connect(made.app)
 
         async def emptied() -> bool:
@@ -123,10 +128,8 @@ async def test_connections_that_the_network_has_forgotten_cost_one_failure_toget
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "ANSWER_S", 1)
-    made = await databases.make("registry")
-    port = frame.port_of(made.app)
-    async with proxy(free_port(), int(port)) as link:
-        pool = await database.open_pool(made.app.replace(f":{port}/", f":{link.port}/"))
+    async with _registry_behind_a_link(databases) as (_, link, url):
+        pool = await database.open_pool(url)
         async with database.acquire(pool), database.acquire(pool), database.acquire(pool):
             pass
         link.cut()
@@ -145,10 +148,7 @@ async def test_readiness_is_answered_while_the_database_is_silent(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "PROBE_S", 0.2)
-    made = await databases.make("registry")
-    port = frame.port_of(made.app)
-    async with proxy(free_port(), int(port)) as link:
-        url = made.app.replace(f":{port}/", f":{link.port}/")
+    async with _registry_behind_a_link(databases) as (_, link, url):
         settings = Settings(kafka_bootstrap="127.0.0.1:1", database_url=url, http_port=free_port())
         running = service.Service("registry", settings)
         async with await database.open_pool(url) as running.pool, asyncio.timeout(10):

@@ -53,6 +53,11 @@ class Candidate:
         """What makes it one submission and no other."""
         return (self.source, self.id)
 
+    @property
+    def namespace(self) -> str:
+        """Whose name for the subject `ref` is."""
+        return self.ref.partition("/")[0]
+
     @cached_property
     def digest(self) -> str:
         """Equal for two events that say the same, however they are written."""

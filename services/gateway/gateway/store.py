@@ -130,7 +130,7 @@ async def take(
         [submission_id for submission_id, _, _ in ordered],
         [c.source for _, c, _ in ordered],
         [c.id for _, c, _ in ordered],
-        [c.ref.partition("/")[0] for _, c, _ in ordered],
+        [c.namespace for _, c, _ in ordered],
         [c.type for _, c, _ in ordered],
         [c.subject for _, c, _ in ordered],
         [c.ref for _, c, _ in ordered],
@@ -139,7 +139,7 @@ async def take(
         [c.raw for _, c, _ in ordered],
         [outbox.headers_json(headers) for _, _, headers in ordered],
         [c.payload for _, c, _ in ordered],
-        sorted({c.ref.partition("/")[0] for _, c, _ in ordered}),
+        sorted({c.namespace for _, c, _ in ordered}),
     )
     live = {row["id"] for row in inserted if row["live"]}
     await outbox.put(
@@ -155,7 +155,7 @@ async def take(
 
 def _kept(submission_id: UUID, of: Candidate, state: str) -> Kept:
     assert of.subject is not None  # a withdrawal has its target's by then
-    return Kept(submission_id, of.digest, state, of.subject, of.ref, of.service, of.ref.partition("/")[0])
+    return Kept(submission_id, of.digest, state, of.subject, of.ref, of.service, of.namespace)
 
 
 async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
