@@ -1,5 +1,6 @@
 """The envelope's way through headers and back, and what is no envelope."""
 
+import hashlib
 import json
 import unicodedata
 from dataclasses import replace
@@ -137,7 +138,7 @@ def test_canonical_json_sorts_and_spaces_nothing() -> None:
 
 
 DATA = {"owner": {"namespace": "2004-67", "ref": "CT-1"}, "business_name": "Hợp tác xã Ví Dụ"}
-DIGEST = content_digest("t", "s", "2026-08-05T08:00:00+07:00", DATA)
+DIGEST = content_digest("t", "s", "2026-08-05T08:00:00+07:00", canonical(DATA))
 
 
 def test_equal_content_has_equal_digests_however_it_is_written() -> None:
@@ -145,7 +146,7 @@ def test_equal_content_has_equal_digests_however_it_is_written() -> None:
     apart = {**DATA, "business_name": unicodedata.normalize("NFD", "Hợp tác xã Ví Dụ")}
     assert apart != DATA
     for same in (turned, apart):
-        assert content_digest("t", "s", "2026-08-05T08:00:00+07:00", same) == DIGEST
+        assert content_digest("t", "s", "2026-08-05T08:00:00+07:00", canonical(same)) == DIGEST
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,13 @@ def test_equal_content_has_equal_digests_however_it_is_written() -> None:
     ],
 )
 def test_other_content_has_another_digest(other: tuple[str, str, str, Any]) -> None:
-    assert content_digest(*other) != DIGEST
+    type_, subject, time, data = other
+    assert content_digest(type_, subject, time, canonical(data)) != DIGEST
+
+
+def test_a_digest_is_that_of_the_whole_canonical_content() -> None:
+    content = {"type": "t", "subject": "s", "time": "2026-08-05T08:00:00+07:00", "data": DATA}
+    assert hashlib.sha256(canonical(content)).hexdigest() == DIGEST
 
 
 def test_a_digest_never_changes() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.cloudevent import Read, read
-from contracts.envelope import Envelope, content_digest, encode, from_headers, to_headers
+from contracts.envelope import Envelope, canonical, content_digest, encode, from_headers, to_headers
 from contracts.evaluation import RecognitionState
 from contracts.names import Ref, aggregate_id, event_id
 from contracts.outcome import Outcome, outcome_id
@@ -47,7 +47,7 @@ def test_the_submission_carries_the_same_facts_under_the_products_id() -> None:
     assert (envelope.id, envelope.source, envelope.type) == (SENT["id"], SENT["source"], SENT["type"])
     assert envelope.time == datetime.fromisoformat(SENT["time"])
     assert (envelope.subject, envelope.correlationid, envelope.subjectsequence) == (key, str(RECEIPT), None)
-    assert envelope.contentdigest == content_digest(SENT["type"], key, SENT["time"], SENT["data"])
+    assert envelope.contentdigest == content_digest(SENT["type"], key, SENT["time"], canonical(SENT["data"]))
 
 
 def outcome(name: str, number: int) -> Outcome:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx2
 
-from contracts.envelope import canonical, nfc
+from contracts.envelope import canonical
 from contracts.topics import TOPICS
 from ocop.rules.evidence import Connection, Finding, Named, digest, records, rows, uuid_of
 from servicekit import database
@@ -61,7 +61,7 @@ async def _gateway(gateway: Connection) -> tuple[dict[Named, Kept], list[Finding
     async for row in rows(gateway, "SELECT id, source, event_id, body, payload, state FROM submission"):
         event, body, payload = (row["source"], row["event_id"]), row["body"], row["payload"]
         kept[event] = Kept(row["id"], hashlib.sha256(body).hexdigest(), digest(payload), row["state"])
-        if canonical(nfc(json.loads(body))["data"]) != payload:
+        if canonical(json.loads(body)["data"]) != payload:
             findings.append(Finding("O2", f"{event} goes on as other than it came", event))
     return kept, findings
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, RequestRefused, inflate, pieces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.envelope import nfc
 
 
 def test_each_event_keeps_its_own_bytes() -> None:
@@ -29,6 +33,19 @@ def test_text_is_in_nfc_and_its_bytes_as_they_came() -> None:
     (piece,) = pieces(decomposed, batch=False)
     assert piece.raw == decomposed
     assert piece.value == {"tên": "Đắk Lắk"}
+
+
+# Letters and marks that combine, and what JSON writes in another way than it is.
+LETTERS = st.text(
+    st.sampled_from('aeđnrtu\u0103\u0300\u0301\u0302\u0323\u031b\u0327\u1100\u1161"\\/\n\r\t\x08\x0c\x01'), max_size=6
+)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.dictionaries(LETTERS, LETTERS | st.lists(LETTERS, max_size=3), max_size=3), st.booleans())
+def test_all_text_is_in_nfc_however_it_is_escaped(value: dict[str, Any], escaped: bool) -> None:
+    (piece,) = pieces(json.dumps(value, ensure_ascii=escaped).encode(), batch=False)
+    assert piece.value == nfc(value)
 
 
 MALFORMED = [

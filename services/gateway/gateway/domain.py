@@ -61,7 +61,7 @@ class Candidate:
     @cached_property
     def digest(self) -> str:
         """Equal for two events that say the same, however they are written."""
-        return content_digest(self.type, str(self.subject), self.time_text, self.data)
+        return content_digest(self.type, str(self.subject), self.time_text, self.payload)
 
     @cached_property
     def payload(self) -> bytes:

@@ -6,6 +6,7 @@ and a receipt must be for those bytes.
 
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def pieces(body: bytes, *, batch: bool) -> list[Piece]:
         raise RequestRefused(400, Problem("malformed-json", "")) from None
     if len(found) > MAX_EVENTS:
         raise RequestRefused(413, Problem("too-many-events", "", {"max": MAX_EVENTS}))
-    return [_piece(text[start:end].encode(), value) for start, end, value in found]
+    return [_piece(text[start:end], value) for start, end, value in found]
 
 
 def _whole(text: str) -> Iterator[tuple[int, int, Any]]:
@@ -110,12 +111,13 @@ def _skip(text: str, at: int) -> int:
     return matched.end() if matched else at
 
 
-def _piece(raw: bytes, value: Any) -> Piece:
+def _piece(text: str, value: Any) -> Piece:
+    raw = text.encode()
     if len(raw) > MAX_EVENT_BYTES:
         return Piece(raw, {}, Problem("event-too-large", "", {"max": MAX_EVENT_BYTES}))
     if not isinstance(value, dict):
         return Piece(raw, {}, Problem("wrong-type", "", {"expected": "object"}))
-    if _deeper_than(value, MAX_DEPTH):
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         return Piece(raw, {}, Problem("malformed-json", ""))
     if b"\\ud" in raw or b"\\uD" in raw:
         try:
@@ -126,7 +128,9 @@ def _piece(raw: bytes, value: Any) -> Piece:
     if doubled is not None:
         path, key = doubled
         return Piece(raw, value, Problem("duplicate-key", pointer((*path, key)), {"key": key}))
-    return Piece(raw, nfc(value))
+    # Text in NFC without escapes has only parts in NFC: most events need not be walked.
+    plain = "\\u" not in text and unicodedata.is_normalized("NFC", text)
+    return Piece(raw, value if plain else nfc(value))
 
 
 def _deeper_than(value: Any, limit: int) -> bool:
