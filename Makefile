@@ -42,9 +42,11 @@ test-pages: venv ## Run the tests of the pages, in Chromium
 	$(BIN)/pytest tests/pages
 
 mutants: venv ## Break the delivery code on purpose, and see each break noticed
+	@git describe --always --dirty --abbrev=12
 	$(BIN)/python -m tests.mutants
 
 simulate: venv ## Random histories of crashes, repeats and rebalances: HISTORIES=10000 SEED=1
+	@git describe --always --dirty --abbrev=12
 	$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000) --seed $(or $(SEED),1)
 
 SEED ?= 1
@@ -60,6 +62,7 @@ faults: venv ## Each fault of links, processes, engines and records, three times
 	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 
 hostile: venv ## Requests that no honest sender makes, on real services: REQUESTS=20000 SEED=1
+	@git describe --always --dirty --abbrev=12
 	$(BIN)/python -m tests.hostile --requests $(or $(REQUESTS),20000) --seed $(or $(SEED),1)
 
 bench: venv ## How fast it is, into bench/RESULTS.md: WHAT="projection peer decider …" for some parts only

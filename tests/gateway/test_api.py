@@ -461,6 +461,15 @@ async def test_what_has_no_end_is_sent_again_less_and_less_often(gateway: Gatewa
     assert await repeater.once() == 0
 
 
+@pytest.mark.parametrize("state", ["waiting", "failed"])
+async def test_what_waits_or_failed_is_sent_again(gateway: Gateway, state: str) -> None:
+    answers = (await gateway.post([owner(id_="o")])).json()["results"]
+    await hear(gateway, outcome_message(answers[0], 1, state))
+    await gateway.pool.execute("DELETE FROM outbox")
+    await gateway.pool.execute("UPDATE submission SET repeat_at = received_at")
+    assert await Repeater(gateway.pool, 600).once() == 1
+
+
 async def test_what_has_waited_for_ever_is_still_sent_again(gateway: Gateway) -> None:
     """Nothing waits out, so the back-off must bear any number of repeats."""
     await gateway.post([owner(id_="o")])

@@ -23,8 +23,7 @@ async def run(seed: int, requests: int, connections: int) -> dict[str, Any]:
         async with private_engines() as engines:
             await provision.topics(engines.kafka_bootstrap, TOPICS.values())
             databases = Databases(engines.postgres_url)
-            services = ["gateway", "registry", "national"]
-            async with system(engines.kafka_bootstrap, databases, Path(directory), services) as under_test:
+            async with system(engines.kafka_bootstrap, databases, Path(directory), barrage.SERVICES) as under_test:
                 await under_test.start_all(1, **barrage.SETTINGS)
                 return await barrage.fire(under_test, seed, requests, connections)
 

@@ -6,6 +6,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -65,6 +66,8 @@ TOKENS = (
     '"H\u00eep t\u00b8c x\u00b7"',  # TCVN3, then VNI
     '"Hôïp taùc xaõ"',
     '"' + "x" * 300 + '"',
+    '"1"',
+    '"Đa\u0306\u0301k La\u0306\u0301k"',  # decomposed
     '"' + "\u0301" * 200 + '"',
     '"2026-13-45"',
     '"9999-12-31T23:59:59Z"',
@@ -78,6 +81,11 @@ TOKENS = (
     '"%00"',
     '"=cmd()"',
 )
+
+
+def refs(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """What it names."""
+    return [value for value in event["data"].values() if isinstance(value, dict) and "namespace" in value]
 
 
 def spoilt(chance: random.Random, event: dict[str, Any]) -> tuple[str, bytes]:
@@ -109,7 +117,7 @@ def _not_utf8(chance: random.Random, event: dict[str, Any]) -> bytes:
         return b"\xef\xbb\xbf" + body
     if kind == 1:
         return body.decode().encode(chance.choice(("utf-16", "utf-32", "utf-16-le", "utf-7")))
-    at = body.index(b"H")
+    at = body.rindex(b'"')  # within a text
     bad = (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe1\xba")
     return body[:at] + chance.choice(bad) + body[at:]
 
@@ -151,12 +159,14 @@ def _fields(chance: random.Random, event: dict[str, Any]) -> bytes:
 
 def _names(chance: random.Random, event: dict[str, Any]) -> bytes:
     changed = copy.deepcopy(event)
+    ref = chance.choice(refs(changed) or [changed["data"]])
     chance.choice(
         (
             lambda: changed.update(type=chance.choice(_TYPES)),
             lambda: changed.update(source=chance.choice(_SOURCES)),
-            lambda: changed["data"]["owner"].update(namespace=chance.choice(_NAMESPACES)),
-            lambda: changed["data"]["owner"].update(ref=chance.choice(("", ".", "..", "a/b", "x" * 65, "0901234567"))),
+            lambda: ref.update(namespace=chance.choice(_NAMESPACES)),
+            lambda: ref.update(ref=chance.choice(("", ".", "..", "a/b", "x" * 65, "0901234567"))),
+            lambda: changed.update(time=(datetime.now(UTC) + timedelta(minutes=6)).isoformat()),
             lambda: changed.update(subject=chance.choice(("", "/", "2025-68/other", "x" * 10_000, "2025-68/../x"))),
             lambda: changed.update(traceparent=chance.choice(("", "00-0-0-0", "x" * 5000))),
             lambda: changed.update(dataschema=chance.choice(("", "urn:x", "http://169.254.169.254/"))),

@@ -16,7 +16,7 @@ MORE_S = 0.02
 IDLE_S = 3.0  # the server may close a connection that was not used for 5 s
 ENDS_S = 60.0  # in which a server must have let go of who does not go on
 MOST_KEPT = 20
-CODE = re.compile(rb'"code":"([^"]*)"')
+CODE = re.compile(rb'"code":"([^"]*)","pointer"')  # a province has a code too
 ACCEPTED = re.compile(rb'"id":"([^"]{1,64})","source":"[^"]*","status":"accepted","submission_id":"([0-9a-f-]{36})"')
 NO_HTTP = b"Invalid HTTP request received."
 
@@ -64,7 +64,7 @@ class Found:
             self.accepted.update((i.decode(), s.decode()) for i, s in ACCEPTED.findall(answer.body))
         if unknown := set(codes) - set(REASONS):
             self.say("a code that is in no catalogue", shot, unknown)
-        if answer.status >= 500 and answer.status != 503:
+        if answer.status >= 500:
             self.say("5xx", shot, answer.body[:500])
         if answer.status < 400 or shot.head or codes:
             return

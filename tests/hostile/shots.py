@@ -1,14 +1,25 @@
 """What is fired: bytes for a socket, and what may be asked of the answer. All from one seed."""
 
+import copy
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from contracts.submission import WITHDRAWN
 from tests.hostile import bodies, protocol, queries
+from tests.mutants.mutant import ROOT
 
 Chance = random.Random
+Event = dict[str, Any]
+
+# One of each kind that a province may send: the published examples. A withdrawal is good only after its target.
+EVENTS: Final[tuple[Event, ...]] = tuple(
+    json.loads(path.read_text())
+    for path in sorted((ROOT / "contracts" / "examples").glob("vn.ocop.province.*/valid-*.json"))
+)
+GOOD: Final = tuple(event for event in EVENTS if event["type"] != WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,7 @@ class Arsenal:
 
     def __init__(self, seed: str, keys: Keys, name: str) -> None:
         self._chance, self._keys, self._name, self._count = Chance(seed), keys, name, 0
+        self._named: list[str] = []  # lately
         self._draws: list[tuple[Callable[[], Shot], int]] = [
             (self._good, 12),
             (self._good_batch, 2),
@@ -84,21 +96,17 @@ class Arsenal:
 
     # ---------------------------------------------------------------- good ones, and what they are spoilt into
 
-    def _event(self) -> dict[str, Any]:
+    def _event(self, among: Sequence[Event] = GOOD) -> Event:
+        """One that is good, of any type. It speaks of things of its own, or of those of events before it."""
         self._count += 1
         name = f"{self._name}-{self._count}"
-        return {
-            "specversion": "1.0",
-            "id": name,
-            "source": f"/provinces/{self._keys.tenant}/hostile",
-            "type": "vn.ocop.province.owner.registered.v1",
-            "time": "2026-08-05T00:00:00+07:00",
-            "data": {
-                "owner": {"namespace": self._keys.tenant, "ref": name},
-                "kind": "cooperative",
-                "business_name": f"Hợp tác xã thử nghiệm {self._count}",
-            },
-        }
+        event = copy.deepcopy(self._chance.choice(among))
+        event |= {"id": name, "source": f"/provinces/{self._keys.tenant}/hostile"}
+        event.pop("subject", None)
+        for ref in bodies.refs(event):
+            ref |= {"namespace": self._keys.tenant, "ref": self._chance.choice((name, *self._named))}
+        self._named = [*self._named[-3:], name]
+        return event
 
     def _post(self, body: bytes, path: str = "/v1/events", **headers: str) -> bytes:
         named = {"Content-Type": bodies.SINGLE, "Authorization": f"Bearer {self._keys.own}"}
@@ -116,7 +124,7 @@ class Arsenal:
         return Shot("good batch", raw, good=tuple(event["id"] for event in events))
 
     def _body(self) -> Shot:
-        kind, body = bodies.spoilt(self._chance, self._event())
+        kind, body = bodies.spoilt(self._chance, self._event(EVENTS))
         dry = self._chance.random() < 0.5
         return Shot(kind, self._post(body, "/v1/events?dry_run=true" if dry else "/v1/events"), dry=dry)
 

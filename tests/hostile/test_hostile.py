@@ -10,7 +10,7 @@ REQUESTS = 4000
 
 
 async def test_no_request_is_an_accident(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
-    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry", "national"]) as under_test:
+    async with system(kafka_topics, databases, tmp_path, barrage.SERVICES) as under_test:
         await under_test.start_all(1, **barrage.SETTINGS)
         found = await barrage.fire(under_test, seed=68, requests=REQUESTS, connections=16)
         assert found["wrong"] == {}, "\n".join(found["first_wrong"])

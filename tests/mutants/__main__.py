@@ -1,5 +1,7 @@
 """`python -m tests.mutants [name …]`: all mutants, or those named. The exit status says whether all were caught.
 
+Each of their tests is run in a copy that is not broken, too: one that always fails would catch everything.
+
 With `--simulate 1000` not their tests are run but so many random histories of `tests.simulation`, which need not
 notice each of them.
 """
@@ -13,7 +15,7 @@ from rich.markup import escape
 
 from tests.engines import shared_postgres
 from tests.mutants import MUTANTS
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, control
 from tests.mutants.trial import Result, simulate, try_out
 
 AT_ONCE = 2
@@ -31,6 +33,8 @@ def main() -> int:
         console.print(f"no such mutants: {', '.join(sorted(unknown))}")
         return 2
     chosen = [each for each in MUTANTS if not wanted or each.name in wanted]
+    tests = sorted({each.test for each in chosen if each.lives_because is None})
+    unbroken = [] if options.simulate else [control(test) for test in tests]
     with shared_postgres() as url, ThreadPoolExecutor(1 if options.simulate else AT_ONCE) as pool:
 
         def attempt(each: Mutant) -> bool:
@@ -42,9 +46,10 @@ def main() -> int:
             console.print(_line(result))
             return result.right
 
-        right = list(pool.map(attempt, chosen))
+        right = list(pool.map(attempt, [*unbroken, *chosen]))
     belts = sum(each.lives_because is not None for each in chosen)
-    console.print(f"{len(chosen) - belts} mutants and {belts} belts: {right.count(False)} not as they must be")
+    told = f"{len(chosen) - belts} mutants, {belts} belts, {len(unbroken)} tests of theirs on the code as it is"
+    console.print(f"{told}: {right.count(False)} not as they must be")
     return 0 if all(right) else 1
 
 

@@ -48,6 +48,14 @@ MUTANTS = (
         f"{API}::test_what_has_no_end_is_sent_again_less_and_less_often",
     ),
     mutant(
+        "only-the-unheard-of-sent-again",
+        "what waits or failed is put into the outbox again, too",
+        STORE,
+        "WHERE state IN ('received', 'waiting', 'failed') AND repeat_at",
+        "WHERE state IN ('received') AND repeat_at",
+        f"{API}::test_what_waits_or_failed_is_sent_again",
+    ),
+    mutant(
         "duplicates-sent",
         "outbox rows for the new submissions only",
         STORE,

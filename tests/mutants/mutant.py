@@ -43,3 +43,8 @@ def mutant(name: str, rule: str, file: str, old: str, new: str, test: str) -> Mu
 def belt(name: str, rule: str, file: str, old: str, new: str, test: str, lives_because: str) -> Mutant:
     """A mutant of one place that the rest of the design makes harmless."""
     return Mutant(name, rule, (Edit(file, old, new),), f"tests/{test}", lives_because)
+
+
+def control(test: str) -> Mutant:
+    """No break at all: the test must pass."""
+    return Mutant("unbroken", "the test fails for the break alone", (), test, "nothing is broken")

@@ -25,10 +25,12 @@ class Result:
     seconds: float
     said: str
 
+    ended: bool = True  # within the limit
+
     @property
     def right(self) -> bool:
         """A mutant is killed and a belt lives."""
-        return self.failed == (self.mutant.lives_because is None)
+        return self.ended and self.failed == (self.mutant.lives_because is None)
 
 
 def files() -> list[str]:
@@ -44,7 +46,7 @@ def try_out(mutant: Mutant, database_url: str) -> Result:
     command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
     returned, output, seconds = _run(mutant, database_url, command, LIMIT_S)
     if returned is None:
-        return Result(mutant, False, seconds, f"not noticed within {LIMIT_S} s")
+        return Result(mutant, False, seconds, f"no end within {LIMIT_S} s", ended=False)
     said = next((line for line in output.splitlines() if line.startswith("FAILED")), "")
     # 0: passed, 1: failed. Anything else, or an error of a fixture, is no verdict on the mutant.
     assert returned in (0, 1) and (said or returned == 0), f"{mutant.name}:\n{output}"

@@ -19,8 +19,8 @@ MUTANTS = (
         "trial-out-of-turn",
         "a row behind another is not tried as if it were the first",
         RETRY,
-        '        if head is None or head.id != row["id"]:',
-        "        if head is None:",
+        "        if before is not None:",
+        "        if False:",
         f"{TROUBLE}::test_a_trial_changes_nothing_and_says_why_not",
     ),
     mutant(

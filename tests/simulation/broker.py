@@ -1,7 +1,7 @@
 """A model of Kafka: logs, ids of topics, groups, consumers that may be zombies, producers that may not be answered.
 
-What it may do is what the real one may: a record may lie there twice, an offset may be missing, a log may begin
-late or be made anew under its readers, a send may arrive although its sender was told that it did not, or arrive
+What it may do is what the real one may: a record may lie there twice, an offset may be missing, a log may be
+made anew under its readers, a send may arrive although its sender was told that it did not, or arrive
 much later. What it may not: lose what it acknowledged, or let a producer's second record of a partition arrive
 where the first did not (the producer is idempotent).
 """
@@ -85,12 +85,6 @@ class Broker:
         self.ids[topic] = uuid4()
         for p in range(USED):
             self.logs[TopicPartition(topic, p)] = Log()
-
-    def trim(self, partition: TopicPartition, first: int) -> None:
-        """Retention: what lies before is gone."""
-        log = self.logs[partition]
-        log.first = max(log.first, min(first, log.next))
-        log.records = [record for record in log.records if record.offset >= log.first]
 
     def arrive(self, n: int) -> None:
         """The first of those that are late come at last."""

@@ -125,6 +125,7 @@ WEIGHED: st.SearchStrategy[st.SearchStrategy[Any]] = st.sampled_from(
         *[GO_ON] * 4,
         *[DISTURB] * 4,
         *[SPOIL] * 3,
+        MEANWHILE,
         CALAMITY,
     )
 )
@@ -245,6 +246,7 @@ class Machine(RuleBasedStateMachine):
         alive = self.world.alive(service)
         if len(alive) < 2:
             return
+        self.note(f"meanwhile {service}")
         self.work(what, service, 0, 500, [], fuel, None)
         self._publish(said, None, None)
         if self.stage.broker.up:
