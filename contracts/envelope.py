@@ -11,13 +11,14 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import rfc8785
 from pydantic import BaseModel
 
 CONTENT_TYPE: Final = "application/json"
+LONGEST: Final = 1024  # bytes of an attribute: the longest id has 256, and PostgreSQL indexes no text without bound
 
 
 def dataschema(type: str, revision: int = 1) -> str:  # noqa: A002 (CloudEvents calls it so)
@@ -85,12 +86,9 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
     found: dict[str, str] = {}
     for name, value in headers:
         if name.startswith("ce_") or name == "content-type":
-            try:
-                found[name] = text = value.decode()
-            except (UnicodeDecodeError, AttributeError):
-                raise EnvelopeError(_pointer(name), "is not UTF-8 text") from None
-            if "\0" in text:  # PostgreSQL has no text with it
-                raise EnvelopeError(_pointer(name), "holds a NUL")
+            if (text := attribute(value)) is None:
+                raise EnvelopeError(_pointer(name), f"is no text of at most {LONGEST} bytes")
+            found[name] = text
     if found.get("ce_specversion") != "1.0":
         raise EnvelopeError("/specversion", "is not 1.0")
     if found.get("content-type") != CONTENT_TYPE:
@@ -116,17 +114,34 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
         raise EnvelopeError(_pointer(missing.args[0]), "is missing") from None
 
 
+def attribute(value: bytes | None) -> str | None:
+    """The text of a header, or None for what cannot be an attribute of ours: no UTF-8, too long, with a NUL (which
+    PostgreSQL does not have in text), or no value at all, which Kafka knows."""
+    if value is None or len(value) > LONGEST or b"\0" in value:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def moment(text: str) -> datetime | None:
+    """The time in an attribute, or None where it is none: without its zone, or where UTC has no such year."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo is not None and time.astimezone(UTC) else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def _pointer(header: str) -> str:
     return "/" + header.removeprefix("ce_").replace("content-type", "datacontenttype")
 
 
 def _time(found: dict[str, str], header: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(found[header])
-    except ValueError:
-        raise EnvelopeError(_pointer(header), "is not a time") from None
-    if time.tzinfo is None:
-        raise EnvelopeError(_pointer(header), "has no zone")
+    time = moment(found[header])
+    if time is None:
+        raise EnvelopeError(_pointer(header), "is not a time with its zone")
     return time
 
 

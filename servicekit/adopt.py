@@ -25,6 +25,7 @@ from servicekit.held import Changes, Key
 from servicekit.inbox import Event, InboxRow
 from servicekit.message import Message
 from servicekit.setback import ours, said_beyond
+from servicekit.topic_ids import topic_ids
 
 Take = Callable[[Connection, Sequence[Message]], Awaitable[int]]
 
@@ -61,11 +62,12 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     topics = sorted(
         (topic for topic in TOPICS.values() if topic.service == service), key=lambda topic: topic.kind != "domain"
     )  # events first: an outcome is asked whether its events are there
+    epochs = await topic_ids(bootstrap, [topic.name for topic in topics])
     for topic in topics:
         await _adopt_topic(connection, bootstrap, topic, submissions, found)
     if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
         found.finished = await _finish(connection)
-    await relay.confirm(connection, found.ends)
+    await relay.confirm(connection, found.ends, epochs)
     return found
 
 

@@ -94,13 +94,14 @@ class Deciders:
         await self._work(connection, [], keys, depth)
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
-        """Marks a head failed that the code cannot handle; what stands behind it stays."""
+        """Marks a head failed that the code cannot handle, unless another has taken it meanwhile; what stands behind
+        it stays."""
         batch = Batch(self.service, connection)
         await batch.lock([key])
-        rows = (await held.rows(connection, [key], 1)).get(key, [])
-        for row in rows:
-            await batch.read_inbox([_event(row)])
-            batch.fail_row(row, error)
+        for row in (await held.rows(connection, [key], 1)).get(key, []):
+            if row.ready:
+                await batch.read_inbox([_event(row)])
+                batch.fail_row(row, error)
         await batch.write()
 
     async def skip(self, connection: Connection, row: HeldRow) -> bool:
@@ -111,6 +112,8 @@ class Deciders:
             head = (await held.heads(connection, [row.key])).get(row.key)
             if head is None or head.id != row.id:
                 return False
+        if not await held.still_failed(connection, row):
+            return False
         await batch.read_inbox([_event(row)])
         batch.pass_over(row)
         await batch.write()

@@ -98,6 +98,12 @@ async def one(connection: Connection, held_id: int) -> HeldRow | None:
     return _held_row(row) if row is not None else None
 
 
+async def still_failed(connection: Connection, row: HeldRow) -> bool:
+    """Locks the row; False if it is no longer what was looked at: a good copy has taken its place, or it is gone."""
+    reason = await connection.fetchval("SELECT reason FROM held WHERE id = $1 FOR UPDATE", row.id)
+    return bool(reason == "failed")
+
+
 async def of_events(connection: Connection, events: Iterable[tuple[str, str]]) -> dict[tuple[str, str], HeldRow]:
     """The row of each (source, event id) that is held."""
     wanted = sorted(set(events))
@@ -220,6 +226,11 @@ async def _insert(connection: Connection, added: Sequence[HeldRow]) -> None:
     failed = [row.message for row in added if row.reason == "failed"]
     if failed:
         await breaker.watch(connection, [(each.topic, each.partition, each.offset) for each in failed])
+
+
+async def hold_bare(connection: Connection, message: Message, error: dict[str, Any]) -> None:
+    """Puts a record aside by its bytes alone: for what cannot be put at its place, and must not stop all behind it."""
+    await write(connection, Changes(added=[HeldRow(None, "failed", message, error=error)]))
 
 
 async def same_bytes(connection: Connection, message: Message) -> bool:

@@ -12,6 +12,7 @@ from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
 
+MOST_OF_A_SUBJECT = 1000  # failed records that are looked at: a submission has a handful of outcomes
 Take = Callable[[Connection, Sequence[Message]], Awaitable[None]]
 
 
@@ -40,38 +41,44 @@ class Listener:
         await held.write(connection, Changes(added=[_aside(message, error, _place(message))]))
 
     async def ready(self, connection: Connection, limit: int) -> list[Key]:
-        """Failed records that were marked to be tried again, locked."""
-        keys = await held.ready_heads(connection, self.topics, limit)
+        """Failed records that were marked to be tried again, locked; whatever lies before them, for nothing queues."""
         rows = await connection.fetch(
-            """SELECT queue, subject FROM held
-               WHERE ready AND (queue, subject) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
-               ORDER BY id FOR UPDATE SKIP LOCKED""",
-            [queue for queue, _ in keys],
-            [subject for _, subject in keys],
+            """SELECT queue, subject FROM held WHERE ready AND queue = ANY($1::text[]) AND subject IS NOT NULL
+               ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED""",
+            self.topics,
+            limit,
         )
         return list(dict.fromkeys((row["queue"], row["subject"]) for row in rows))
 
     async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 500) -> None:
-        """Takes failed records again."""
-        heads = [row for rows in (await held.rows(connection, keys[:depth], 1)).values() for row in rows if row.ready]
-        if heads:
-            await self._take(connection, [row.message for row in heads])
-            await held.write(connection, Changes(gone=[row.id for row in heads]))
+        """Takes failed records again, one of each subject."""
+        marked = await _marked(connection, keys[:depth])
+        if marked:
+            await self._take(connection, [row.message for row in marked])
+            await held.write(connection, Changes(gone=[row.id for row in marked]))
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
         """It failed again."""
-        for row in (await held.rows(connection, [key], 1)).get(key, []):
+        for row in await _marked(connection, [key]):
             row.ready, row.error = False, error
             await held.write(connection, Changes(changed=[row]))
 
     async def skip(self, connection: Connection, row: HeldRow) -> bool:
         """Removes it: nothing stands behind it."""
+        if not await held.still_failed(connection, row):
+            return False
         await held.write(connection, Changes(gone=[row.id]))
         return True
 
     async def sweep(self, connection: Connection) -> int:  # noqa: ARG002  # nothing waits here
         """Nothing waits."""
         return 0
+
+
+async def _marked(connection: Connection, keys: Sequence[Key]) -> list[HeldRow]:
+    """The first row of each subject that is marked to be tried again."""
+    found = await held.rows(connection, keys, MOST_OF_A_SUBJECT)
+    return [row for rows in found.values() if (row := next((row for row in rows if row.ready), None))]
 
 
 def _place(message: Message) -> Key | None:

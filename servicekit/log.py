@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS
 from servicekit.kafka import MAX_PARTITION_FETCH_BYTES
+from servicekit.topic_ids import present_ids
 
 POLL_MS: Final = 1000
 SILENCE_POLLS: Final = 60  # without a record, while there are some: Kafka is away
@@ -43,6 +45,11 @@ async def limits(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> tuple[Off
     partitions = [TopicPartition(topic, number) for topic in topics for number in range(TOPICS[topic].partitions)]
     consumer.assign(partitions)
     return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+
+
+async def epochs(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> Mapping[str, UUID]:
+    """The present id of each topic."""
+    return await present_ids(consumer._client, topics)
 
 
 async def records(

@@ -80,14 +80,7 @@ class Message:
         if self.envelope is not None and name in _TEXTS:
             text: str = getattr(self.envelope, name)
             return text
-        for key, value in self.headers:
-            if key == f"ce_{name}":
-                try:
-                    text = value.decode()
-                except UnicodeDecodeError:
-                    return None
-                return text if "\0" not in text else None  # what no row can name
-        return None
+        return next((wire.attribute(value) for key, value in self.headers if key == f"ce_{name}"), None)
 
     def named_uuid(self, name: str) -> UUID | None:
         """The same as a UUID, or None where it is not one."""
@@ -106,11 +99,7 @@ class Message:
         if self.envelope is not None and name in _TIMES:
             time: datetime = getattr(self.envelope, name)
             return time
-        try:
-            time = datetime.fromisoformat(self.named(name) or "")
-        except ValueError:
-            return None
-        return time if time.tzinfo is not None else None
+        return wire.moment(self.named(name) or "")
 
     def named_number(self, name: str) -> int | None:
         """The same as a positive number, or None where it is not one."""
@@ -176,7 +165,9 @@ def from_json(kept: Iterable[Iterable[Any]]) -> tuple[tuple[str, bytes], ...]:
     return tuple((header_names.decode(_bytes(name)), _bytes(value)) for name, value in kept)
 
 
-def _kept(written: bytes) -> Any:
+def _kept(written: bytes | None) -> Any:
+    if written is None:  # Kafka knows headers without a value
+        return None
     try:
         text = written.decode()
     except UnicodeDecodeError:
@@ -184,7 +175,9 @@ def _kept(written: bytes) -> Any:
     return text if "\0" not in text else {"base64": base64.b64encode(written).decode()}
 
 
-def _bytes(kept: Any) -> bytes:
+def _bytes(kept: Any) -> Any:
+    if kept is None:
+        return None
     return kept.encode() if isinstance(kept, str) else base64.b64decode(kept["base64"])
 
 

@@ -115,10 +115,11 @@ class Projectors:
         await self._work(connection, [], keys, depth)
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
-        """Marks the next row of a subject failed again."""
+        """Marks the next row of a subject failed again, unless another has taken it meanwhile."""
         await connection.execute(
             """UPDATE held SET reason = 'failed', ready = false, error = $3::jsonb
-               WHERE id = (SELECT id FROM held WHERE queue = $1 AND subject = $2 ORDER BY coalesce(n, id) LIMIT 1)""",
+               WHERE ready AND id = (SELECT id FROM held WHERE queue = $1 AND subject = $2
+                                     ORDER BY coalesce(n, id) LIMIT 1)""",
             *key,
             error,
         )
@@ -126,10 +127,12 @@ class Projectors:
     async def skip(self, connection: Connection, row: HeldRow) -> bool:
         """Goes on behind an event that failed, as if its number had been applied."""
         streams = await self._lock(connection, [row.key] if row.key else [])
+        if not await held.still_failed(connection, row):
+            return False
         for stream in streams.values():
-            if row.n is None or row.n > stream.applied + 1:
+            if row.n != stream.applied + 1:
                 return False
-            stream.applied = max(stream.applied, row.n)
+            stream.applied = row.n
         await self._write(connection, streams, {}, Changes(gone=[row.id], promoted=set(streams)))
         return True
 
@@ -165,10 +168,14 @@ class Projectors:
         for key, rows in (await held.rows(connection, keys, HELD_LOADED)).items():
             for row in rows:
                 # What lay beyond the rows that were looked at may be held twice, or have been applied meanwhile.
-                if row.n is None or row.n <= streams[key].applied or row.n in streams[key].held:
+                if row.n is None or row.n <= streams[key].applied:
                     changes.gone.append(row.id)
-                else:
-                    streams[key].held[row.n] = row
+                    continue
+                twin = streams[key].held.setdefault(row.n, row)
+                if twin is not row:  # the good one of two stays
+                    worse = twin if twin.reason == "failed" else row
+                    streams[key].held[row.n] = row if worse is twin else twin
+                    changes.gone.append(worse.id)
         applied: dict[Key, list[Message]] = {}
         for key, number, message in numbered:
             self._arrive(streams[key], key, number, message, error, changes, applied)

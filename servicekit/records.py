@@ -62,10 +62,10 @@ class About:
 def about(message: Message) -> About | None:
     """The submission in a record, also where the whole does not decode: that must be answered too.
 
-    None where the bytes name no submission id to answer to.
+    None where the bytes name no submission id to answer to, or no tenant who would hear it.
     """
-    submission_id = message.named_uuid("correlationid")
-    if submission_id is None:
+    submission_id, tenant = message.named_uuid("correlationid"), message.named("tenant")
+    if submission_id is None or not tenant:
         return None
     cause = message.envelope
     time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
@@ -75,7 +75,7 @@ def about(message: Message) -> About | None:
         event_id=message.named("id") or "",
         type=message.named("type") or "",
         subject=message.named_uuid("subject") or submission_id,
-        tenant=message.named("tenant") or "",
+        tenant=tenant,
         time=time,
         received_at=message.named_time("recordedtime") or time,
         traceparent=cause.traceparent if cause else None,

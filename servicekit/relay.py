@@ -6,11 +6,13 @@ row with a lower id may commit later, and `id <= last` would remove it unsent. R
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -19,17 +21,21 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from contracts.topics import TOPICS
 from servicekit import database
 from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
+from servicekit.setback import still_knows
 from servicekit.telemetry import METRICS
+from servicekit.topic_ids import present_ids
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 POLL_S = 0.05
 RETRY_S = 1.0
+EPOCHS_S = 10.0  # how long the ids of topics are believed
 TAKE_OVER_EVERY_S = 0.02  # well below RETRY_S, in which a leader that was cut off tries again
 LEADER_IDLE_S = SEND_TIMEOUT_S + 5  # a leader that is stopped, not dead, loses the lock too
 _LOCK = 0x0C0B_0002  # held by the one that sends
@@ -48,13 +54,18 @@ class Relay:
         self._database_url = database_url
         self._woken = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
+        self._epochs: Mapping[str, UUID] = {}
+        self._ask_at = 0.0
 
     def wake(self) -> None:
         """Something may have come into the outbox."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Leads when it can, until cancelled; on any error it starts again from the least row."""
+        """Leads when it can, until cancelled; on any error it starts again from the least row.
+
+        Raises SetBackError if the database turns out not to know what it has said.
+        """
         try:
             while True:
                 try:
@@ -78,6 +89,8 @@ class Relay:
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 await asyncio.sleep(RETRY_S)
+            # A connection that was lost may have come back to another database than it was.
+            await still_knows(connection, self._bootstrap, self._service)
             log.info("relay leads")
             while True:
                 self._woken.clear()
@@ -96,6 +109,7 @@ class Relay:
     async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:
         if self._producer is None:
             self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
+        epochs = await self._topic_ids(self._producer, {row["topic"] for row in rows})
         results = await _send_all(self._producer, rows)
         failpoint("relay-sent")
         confirmed: list[tuple[Row, Place]] = []
@@ -103,16 +117,28 @@ class Relay:
             if isinstance(result, BaseException):
                 break
             confirmed.append((row, result))
-        await _remove(connection, confirmed)
+        await _remove(connection, confirmed, epochs)
         if len(confirmed) < len(rows):
             # The producer may be in a state that it does not leave; what is not confirmed is sent again by a new one.
             raise KafkaError(f"send failed: {results[len(confirmed)]!r}")
+
+    async def _topic_ids(self, producer: AIOKafkaProducer, topics: set[str]) -> Mapping[str, UUID]:
+        """The epochs in which what follows will lie, as they were lately: an older one is noticed as such later."""
+        if not topics <= self._epochs.keys() or self._ask_at <= time.monotonic():
+            self._epochs = await present_ids(producer.client, TOPICS)
+            self._ask_at = time.monotonic() + EPOCHS_S
+        return self._epochs
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
+            # What waits for a partition without a leader would else be sent whenever there is one again.
+            with suppress(Exception):
+                await producer._sender.close()
+            with suppress(Exception):
+                await producer.client.close()
 
 
 async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Place | BaseException]:
@@ -160,11 +186,11 @@ class _Batch:
         return True
 
 
-async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]]) -> None:
+async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]], epochs: Mapping[str, UUID]) -> None:
     """Removes confirmed rows and remembers how far each partition is confirmed, in one statement."""
     if not confirmed:
         return
-    await confirm(connection, _ends(place for _, place in confirmed), [row["id"] for row, _ in confirmed])
+    await confirm(connection, _ends(place for _, place in confirmed), epochs, [row["id"] for row, _ in confirmed])
     for topic, count in Counter(row["topic"] for row, _ in confirmed).items():
         METRICS.relayed.labels(topic).inc(count)
 
@@ -185,19 +211,26 @@ def _ends(places: Iterable[Place]) -> dict[TopicPartition, int]:
     return ends
 
 
-async def confirm(connection: Connection, ends: Mapping[TopicPartition, int], rows: Sequence[int] = ()) -> None:
+async def confirm(
+    connection: Connection, ends: Mapping[TopicPartition, int], epochs: Mapping[str, UUID], rows: Sequence[int] = ()
+) -> None:
     """Remembers how far each partition is confirmed: up to there the database knows what it has said. Rows of the
     outbox that were sent go in the same statement.
+
+    `epochs` are the topics' ids as they were asked before anything was sent or read; a topic made anew since then is
+    compared from its start.
     """
     ordered = sorted(ends)
     await connection.execute(
-        """WITH sent AS (DELETE FROM outbox WHERE id = ANY($4::bigint[]))
-           INSERT INTO relayed (topic, partition, next_offset)
-           SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
-           ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""",
+        """WITH sent AS (DELETE FROM outbox WHERE id = ANY($5::bigint[]))
+           INSERT INTO relayed (topic, partition, next_offset, topic_id)
+           SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::uuid[])
+           ON CONFLICT (topic, partition)
+             DO UPDATE SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id""",
         [partition.topic for partition in ordered],
         [partition.partition for partition in ordered],
         [ends[partition] for partition in ordered],
+        [epochs.get(partition.topic) for partition in ordered],
         rows,
     )
 

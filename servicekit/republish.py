@@ -16,6 +16,7 @@ from contracts.topics import TOPICS, Topic
 from servicekit import records, relay
 from servicekit.database import Connection
 from servicekit.kafka import start_producer
+from servicekit.topic_ids import present_ids
 
 BATCH = 500
 
@@ -43,12 +44,13 @@ async def republish(
             for each in TOPICS.values():
                 if each.service == service and topic in (None, each.name):
                     counts[each.name] = 0
+                    epochs = await present_ids(producer.client, [each.name])
                     ends: dict[TopicPartition, int] = {}
                     async for sent, reached in _send(connection, producer, each, since, until):
                         counts[each.name] += sent
                         ends |= reached
                         say(each.name, counts[each.name])
-                    await relay.confirm(connection, ends)
+                    await relay.confirm(connection, ends, epochs)
     finally:
         await producer.stop()
     return counts

@@ -9,7 +9,7 @@ poll ─► decode ─► BEGIN · lock positions · leave out what another has 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from servicekit import breaker, database, position
+from servicekit import breaker, database, held, position
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
@@ -25,6 +25,7 @@ from servicekit.health import Health
 from servicekit.kafka import Subscription
 from servicekit.message import Message, decode
 from servicekit.patience import BUDGET_S, Backoff, alone
+from servicekit.setback import SetBackError, still_knows
 from servicekit.settings import Settings
 from servicekit.telemetry import METRICS
 from servicekit.waker import repeat
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 LAG_EVERY_S, LOOK_EVERY_S = 30.0, 2.0
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
+Fail = Callable[[Connection, Message, dict[str, Any]], Awaitable[None]]
 
 
 class Runner(ConsumerRebalanceListener):
@@ -64,8 +66,10 @@ class Runner(ConsumerRebalanceListener):
         self._stopped: dict[str, str] = {}  # topics that are not read, and why
         self._epochs: Mapping[str, UUID] = {}  # the ids of the topics of the poll in hand
         self._joined = False
+        self._went_back = False  # a place in the database lay before where reading stood
         self._group_offsets: dict[TopicPartition, int] = {}
         self._group_commit_due = 0.0
+        self._ended: asyncio.Future[None]
         self._subscription = Subscription(
             settings.kafka_bootstrap,
             service,
@@ -83,7 +87,11 @@ class Runner(ConsumerRebalanceListener):
     # ---------------------------------------------------------------- life
 
     async def run(self) -> None:
-        """Starts reading and goes on until cancelled; a broker that is away is waited for."""
+        """Starts reading and goes on until cancelled; a broker that is away is waited for.
+
+        Raises SetBackError if the database turns out not to know what the service has said.
+        """
+        self._ended = asyncio.get_running_loop().create_future()
         backoff = Backoff()
         while True:
             try:
@@ -98,6 +106,7 @@ class Runner(ConsumerRebalanceListener):
             async with asyncio.TaskGroup() as group:
                 group.create_task(repeat(LOOK_EVERY_S, self._look_round))
                 group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
+                await self._ended
         finally:
             await self._subscription.stop()
 
@@ -138,8 +147,11 @@ class Runner(ConsumerRebalanceListener):
             (consumer.pause if partition.topic in self._stopped else consumer.resume)(partition)
         await self._commit_group_offsets()
         rest = [partition for partition in consumer.assignment() if partition not in self._stands]
-        if rest:
-            await self._settle(rest)
+        for topic in sorted({partition.topic for partition in rest}):
+            try:
+                await self._settle([partition for partition in rest if partition.topic == topic])
+            except KafkaError as error:  # a topic that does not exist is no reason to leave the others
+                log.warning("not settled", topic=topic, error=repr(error))
         return 0
 
     async def _settle(self, partitions: Sequence[TopicPartition]) -> None:
@@ -182,6 +194,8 @@ class Runner(ConsumerRebalanceListener):
     async def _poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         started = time.monotonic()
         self._health.heard()
+        if self._went_back:
+            await self._look_back()
         backoff = Backoff()
         poll: dict[TopicPartition, list[Message]] = {}
         for record in records:
@@ -209,10 +223,22 @@ class Runner(ConsumerRebalanceListener):
         strangers = [partition for partition in poll if self._began.get(partition) is None]
         if strangers:
             await self._settle(strangers)
+        await self._begin_late(poll)
         # Asked after these records were fetched: they can be of no later epoch of their topic than that.
         self._epochs = await self._subscription.topic_ids({partition.topic for partition in poll})
         moved = await self._transaction(poll)
         await self._after(moved, sum(len(poll[partition]) for partition in moved))
+
+    async def _begin_late(self, poll: Poll) -> None:
+        """Puts back what begins behind its place because retention has taken what lay there: settling says so.
+        aiokafka goes on from the log's start without a word."""
+        places = {partition: began for partition in poll if (began := self._began[partition]) is not None}
+        ahead = [partition for partition, began in places.items() if began < poll[partition][0].offset]
+        if ahead:
+            starts = await self._subscription.consumer.beginning_offsets(ahead)
+            for partition in ahead:
+                if places[partition] < starts[partition]:
+                    self._put_back(partition)
 
     async def _transaction(self, poll: Poll, depth: int | None = None) -> dict[TopicPartition, int]:
         """One transaction over these records; returns how far each partition has been read by it."""
@@ -252,6 +278,7 @@ class Runner(ConsumerRebalanceListener):
                 self._put_back(partition)
                 continue
             if began != where or partition.topic in stopped:
+                self._went_back |= where is not None and where < began
                 self._put_back(partition, where)
                 continue
             if messages[0].offset < where:
@@ -261,6 +288,17 @@ class Runner(ConsumerRebalanceListener):
             ours += messages
             moved[partition] = messages[-1].offset + 1
         return ours, moved
+
+    async def _look_back(self) -> None:
+        """A place that goes back may be a whole database that was set back under us: then nothing more is done."""
+        try:
+            async with database.acquire(self._pool) as connection:
+                await still_knows(connection, self._settings.kafka_bootstrap, self._service)
+        except SetBackError as error:
+            if not self._ended.done():
+                self._ended.set_exception(error)
+            raise
+        self._went_back = False
 
     def _put_back(self, partition: TopicPartition, offset: int | None = None) -> None:
         METRICS.put_back.labels(partition.topic).inc()
@@ -309,13 +347,22 @@ class Runner(ConsumerRebalanceListener):
             moved = await self._transaction({partition: [message]}, depth=0)
             await self._after(moved, 1)
 
-        async def give_up(error: dict[str, Any]) -> None:
+        async def put_aside(error: dict[str, Any], fail: Fail) -> None:
             async with database.transaction(self._pool) as connection:
                 ours, moved = await self._ours(connection, {partition: [message]})
                 if ours:
-                    await self._by_topic[message.topic].fail(connection, message, error)
+                    await fail(connection, message, error)
                     await position.advance(connection, moved)
             await self._after(moved, 1)
+
+        async def give_up(error: dict[str, Any]) -> None:
+            try:
+                await put_aside(error, self._by_topic[message.topic].fail)
+            except Exception as worse:
+                if database.is_outage(worse):
+                    raise
+                log.exception("kept as bytes that name nothing", place=message.place)
+                await put_aside(error, held.hold_bare)
 
         return await alone(message.place, attempt, give_up, self._pool, self._health)
 

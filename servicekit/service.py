@@ -187,7 +187,8 @@ class Service:
         return wrong
 
     async def _not_set_back(self) -> list[str]:
-        unknown = await unknown_records(self.pool, self.settings.kafka_bootstrap, self.name)
+        async with database.acquire(self.pool) as connection:
+            unknown = await unknown_records(connection, self.settings.kafka_bootstrap, self.name)
         return [f"database set back: it does not know {place}, which it has said" for place in unknown]
 
 

@@ -12,26 +12,35 @@ from aiokafka import TopicPartition
 
 from contracts.outcome import Outcome
 from contracts.topics import TOPICS
-from servicekit import database, log
-from servicekit.database import Connection, Pool
+from servicekit import log
+from servicekit.database import Connection
 from servicekit.message import Message, decode
 
 POLL_RECORDS = 500
 
 
-async def unknown_records(pool: Pool, bootstrap: str, service: str) -> list[str]:
+class SetBackError(Exception):
+    """The database was set back while the service ran: it must end, and look at itself when it starts again."""
+
+
+async def unknown_records(connection: Connection, bootstrap: str, service: str) -> list[str]:
     """Records on the service's own topics, beyond what its relay has confirmed, that its database does not have.
 
     The first of each partition, as topic/partition@offset. Raises a KafkaError while the broker is away.
     """
     found: dict[TopicPartition, str] = {}
-    async with database.acquire(pool) as connection:
-        topics = [topic.name for topic in TOPICS.values() if topic.service == service]
-        async for partition, records in said_beyond(connection, bootstrap, topics, found):
-            missing = await _missing(connection, partition.topic, ours(records))
-            if missing is not None:
-                found[partition] = f"{partition.topic}/{partition.partition}@{missing.offset}"
+    topics = [topic.name for topic in TOPICS.values() if topic.service == service]
+    async for partition, records in said_beyond(connection, bootstrap, topics, found):
+        missing = await _missing(connection, partition.topic, ours(records))
+        if missing is not None:
+            found[partition] = f"{partition.topic}/{partition.partition}@{missing.offset}"
     return sorted(found.values())
+
+
+async def still_knows(connection: Connection, bootstrap: str, service: str) -> None:
+    """Raises SetBackError if the database does not know what it has said."""
+    if unknown := await unknown_records(connection, bootstrap, service):
+        raise SetBackError(f"The database was set back: it does not know {', '.join(unknown)}")
 
 
 async def said_beyond(
@@ -43,9 +52,14 @@ async def said_beyond(
     """
     if not topics:
         return
-    rows = await connection.fetch("SELECT topic, partition, next_offset FROM relayed")
-    confirmed = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    rows = await connection.fetch("SELECT topic, partition, next_offset, topic_id FROM relayed")
     async with log.opened(bootstrap, "setback") as consumer:
+        epochs = await log.epochs(consumer, topics)  # what was confirmed of an earlier one says nothing of this
+        confirmed = {
+            TopicPartition(row["topic"], row["partition"]): row["next_offset"]
+            for row in rows
+            if row["topic_id"] == epochs.get(row["topic"])
+        }
         first, ends = await log.limits(consumer, topics)
         starts = {partition: max(confirmed.get(partition, 0), start) for partition, start in first.items()}
         async for records in log.records(consumer, starts, ends, POLL_RECORDS, done):

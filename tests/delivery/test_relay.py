@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocop import oracle
@@ -14,7 +16,11 @@ from servicekit.database import Pool
 from servicekit.kafka import start_producer
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
+from servicekit.setback import SetBackError, unknown_records
+from servicekit.topic_ids import topic_ids
 from tests.engines import Database, Databases
+from tests.national.feed import said_of
+from tests.submissions import owner
 
 TOPIC = "ocop.registry.owner"
 DEADLINE_S = 20
@@ -136,9 +142,9 @@ async def test_nothing_is_removed_around_a_hole(
             results[1] = KafkaError("lost")
         return results
 
-    async def watched(connection: Any, confirmed: Sequence[Any]) -> None:
+    async def watched(connection: Any, confirmed: Sequence[Any], epochs: Any) -> None:
         removed.append([int(each["payload"]) for each, _ in confirmed])
-        await remove(connection, confirmed)
+        await remove(connection, confirmed, epochs)
 
     monkeypatch.setattr(relay, "_send_all", fail_once)
     monkeypatch.setattr(relay, "_remove", watched)
@@ -184,3 +190,56 @@ async def test_one_leader_and_its_lock_goes_with_its_connection(
         (second,) = await leaders()
         assert second != first
     assert await sent(kafka_topics) == list(range(10))
+
+
+async def said_elsewhere(bootstrap: str, producer: AIOKafkaProducer) -> TopicPartition:
+    """An event of the service on its topic that this database does not have."""
+    event = said_of([owner(id_="o")])[0]
+    key = (event.named("subject") or "").encode()
+    sent = await producer.send_and_wait(event.topic, event.payload, key=key, headers=list(event.headers))
+    return TopicPartition(event.topic, sent.partition)
+
+
+async def test_who_does_not_know_what_it_has_said_sends_nothing_more(
+    kafka_topics: str, registry: Database, pool: Pool, producer: AIOKafkaProducer
+) -> None:
+    """A database may go back under a running service: its connections are lost, and come back to another past."""
+    await said_elsewhere(kafka_topics, producer)
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(1)])
+    with pytest.raises(SetBackError, match=TOPIC):
+        async with asyncio.timeout(DEADLINE_S):
+            await Relay("registry", kafka_topics, registry.app).run()
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+@pytest.mark.parametrize("of_now", [True, False])
+async def test_what_was_confirmed_of_a_topic_that_is_no_more_says_nothing_of_this_one(
+    kafka_topics: str, pool: Pool, producer: AIOKafkaProducer, of_now: bool
+) -> None:
+    partition = await said_elsewhere(kafka_topics, producer)
+    epoch = (await topic_ids(kafka_topics, [TOPIC]))[TOPIC] if of_now else uuid4()
+    async with pool.acquire() as connection:
+        await relay.confirm(connection, {partition: 5000}, {TOPIC: epoch})
+        unknown = await unknown_records(connection, kafka_topics, "registry")
+    assert len(unknown) == (0 if of_now else 1)
+
+
+async def test_how_far_it_is_confirmed_is_remembered_with_the_topics_epoch(
+    kafka_topics: str, registry: Database, pool: Pool
+) -> None:
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(1)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    epochs = await topic_ids(kafka_topics, [TOPIC])
+    assert await pool.fetchval("SELECT topic_id FROM relayed") == epochs[TOPIC]
+
+
+async def test_a_producer_that_is_dropped_sends_nothing_more(kafka_topics: str, registry: Database) -> None:
+    """Idempotent batches never expire: what still waits for a leader would be sent behind our back."""
+    dropped = Relay("registry", kafka_topics, registry.app)
+    producer = dropped._producer = await start_producer(kafka_topics, "test")
+    producer._message_accumulator.close = asyncio.Event().wait  # it never gets rid of what it has
+    await dropped._drop_producer()
+    assert producer._sender.sender_task.done()

@@ -1,6 +1,7 @@
 """Restore drills under load: a database set back, a topic lost; nothing is lost, decided twice or decided otherwise."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -28,10 +29,12 @@ from tests.delivery.load import Load, enrolled
 from tests.delivery.system import SERVICES, System, system
 from tests.engines import Database, Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated
+from tests.typed import said
 from tests.waiting import until
 
 EVENTS = 300  # of each of the three parts of a drill: before the backup, after it, after the restore
 RATE = 150
+MANY = 10**9  # more events than any load sends
 
 
 @dataclass(slots=True)
@@ -77,6 +80,26 @@ class Drill:
             return await republish(connection, self.system.bootstrap, service)
         finally:
             await connection.close()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """The load waits, and all that it has sent has gone its way."""
+        began = time.monotonic()
+        self.load.burst(-MANY)
+        try:
+            await self.quiet()
+            yield
+        finally:
+            self.load.burst(MANY - RATE * (time.monotonic() - began))  # as if no time had passed
+
+    async def quiet(self) -> None:
+        """Waits until nothing is on its way."""
+        assert await oracle.wait_until_quiet(self.system.bootstrap, self.system.urls, 90) == []
+
+    async def figures(self) -> list[Any]:
+        """What national answers."""
+        url = self.system.running("national")[0].url
+        return [(await self.system.client.get(f"{url}{path}", timeout=30)).json() for path in FIGURES]
 
     async def says_more(self, service: str) -> None:
         """Waits until the service has said something that is not in its database's latest backup."""
@@ -229,6 +252,8 @@ async def test_a_reading_service_set_back_reads_again(
         await under_test.start(service)
 
 
+NOT_AGAIN = "is on no topic as it was accepted"  # of submissions, what had its end is not said again
+ONLY_THE_LAST = "nothing asks for waiting"  # of outcomes, only the last is said again
 KINDS = {
     "submission": [topic.name for topic in TOPICS.values() if topic.kind == "submission"],
     "domain": [topic.name for topic in TOPICS.values() if topic.kind == "domain"],
@@ -252,9 +277,54 @@ async def test_topics_lost(kafka_topics: str, databases: Databases, tmp_path: Pa
         assert {name for counts in said for name, count in counts.items() if count} >= set(KINDS[kind])
         for writer in writers:
             await (_start_gateways(made) if writer == "gateway" else made.system.start(writer))
-        # What had its end is not said again, and of an outcome only the last.
-        made.excused.add("is on no topic as it was accepted")
-        made.unasked = "nothing asks for waiting"
+        _leave(made, kind)
+
+
+def _leave(made: Drill, kind: str) -> None:
+    if kind in ("submission", "every"):
+        made.excused.add(NOT_AGAIN)
+    if kind in ("outcome", "every"):
+        made.unasked = ONLY_THE_LAST
+
+
+FIGURES = (
+    "/v1/figures/products?by=province,stars",
+    "/v1/figures/owners?by=owner_kind",
+    "/v1/figures/recognitions?by=year",
+    "/v1/figures/online?by=platform",
+)
+
+
+async def test_figures_are_as_they_were_when_all_topics_have_been_lost(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    """As `docs/operations.md` says it: all writers are stopped, their topics are made and said again, all start."""
+    async with drill(kafka_topics, databases, tmp_path, seed=5) as made:
+        under_test = made.system
+        await made.send()
+        async with made.paused():
+            figures = await made.figures()
+            assert any(cell["count"] for answer in figures for cell in answer["cells"])
+            lost = await under_test.fetch("national", "SELECT array_agg(DISTINCT topic_id) FROM position")
+            await provision.remove_topics(kafka_topics, TOPICS)
+            writers = sorted({topic.service for topic in TOPICS.values()})
+            for writer in writers:
+                for process in under_test.running(writer):
+                    process.kill()
+            for writer in writers:
+                said_again = await said(under_test.databases[writer], "republish", writer, bootstrap=kafka_topics)
+                assert all(topic.name in said_again for topic in TOPICS.values() if topic.service == writer)
+            for writer in writers:
+                await (_start_gateways(made) if writer == "gateway" else under_test.start(writer))
+
+            async def read_anew() -> bool:
+                old = "SELECT count(*) FROM position WHERE topic_id = ANY($1::uuid[])"
+                return await under_test.fetch("national", old, lost[0][0]) == [(0,)]
+
+            await until(read_anew, 60)
+            await made.quiet()
+            assert await made.figures() == figures
+        _leave(made, "every")
 
 
 async def test_a_service_that_is_up_is_not_adopted(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
@@ -328,8 +398,8 @@ async def known(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 async def unknown(made: Database, bootstrap: str) -> set[str]:
     """The topics on which lies what the service has said and does not know."""
-    async with await database.open_pool(made.app) as pool:
-        return {place.partition("/")[0] for place in await unknown_records(pool, bootstrap, made.service.wire)}
+    async with await database.open_pool(made.app) as pool, pool.acquire() as connection:
+        return {place.partition("/")[0] for place in await unknown_records(connection, bootstrap, made.service.wire)}
 
 
 async def test_what_was_said_is_known_again_as_it_was_said(

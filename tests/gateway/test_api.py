@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx2
@@ -24,6 +24,7 @@ from servicekit.listener import Listener
 from servicekit.message import Kept, Message, decode
 from tests.engines import Databases
 from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
+from tests.waiting import until, waits_for_lock
 
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
@@ -468,6 +469,21 @@ async def test_what_waits_or_failed_is_sent_again(gateway: Gateway, state: str) 
     await gateway.pool.execute("DELETE FROM outbox")
     await gateway.pool.execute("UPDATE submission SET repeat_at = received_at")
     assert await Repeater(gateway.pool, 600).once() == 1
+
+
+async def test_two_that_are_told_of_at_once_see_each_other(gateway: Gateway) -> None:
+    """Outcomes of two copies of an id lie on two partitions."""
+    (taken,) = (await gateway.post([owner(id_="o")])).json()["results"]
+    end, other = outcome_message(taken, 1, "applied"), outcome_message(taken, 1, "waiting", submission_id=uuid4())
+    async with gateway.pool.acquire() as first:
+        transaction = first.transaction()
+        await transaction.start()
+        await outcomes.hear(first, [end])
+        second = asyncio.create_task(hear(gateway, other))
+        await until(lambda: waits_for_lock(gateway.pool))
+        await transaction.commit()
+    await second
+    assert await gateway.pool.fetchval("SELECT state FROM submission") == "applied"
 
 
 async def test_what_has_waited_for_ever_is_still_sent_again(gateway: Gateway) -> None:

@@ -142,7 +142,7 @@ MUTANTS = (
         "failed-record-forgotten",
         "a record without a number that was taken again at last is put aside no more",
         "servicekit/listener.py",
-        "            await held.write(connection, Changes(gone=[row.id for row in heads]))",
+        "            await held.write(connection, Changes(gone=[row.id for row in marked]))",
         "            pass",
         "servicekit/test_listener.py::test_a_failed_record_is_tried_again_when_marked",
     ),

@@ -1,6 +1,6 @@
 """Mutants of what operators do: trying again, passing over, stopping, and what follows a restore."""
 
-from tests.mutants.mutant import mutant
+from tests.mutants.mutant import Edit, Mutant, mutant
 
 RETRY, BREAKER, SETBACK = "servicekit/retry.py", "servicekit/breaker.py", "servicekit/setback.py"
 ADOPT, REPUBLISH = "servicekit/adopt.py", "servicekit/republish.py"
@@ -182,5 +182,68 @@ MUTANTS = (
         "    await relay.take_over(connection)",
         "    pass",
         f"{RESTORE}::test_what_is_said_again_is_what_was_said",
+    ),
+    mutant(
+        "passed-over-though-taken",
+        "a row is looked at again under its lock before it is passed over",
+        "servicekit/decider.py",
+        """        if not await held.still_failed(connection, row):
+            return False
+        await batch.read_inbox([_event(row)])
+        batch.pass_over(row)""",
+        """        await batch.read_inbox([_event(row)])
+        batch.pass_over(row)""",
+        "servicekit/test_decider.py::test_what_a_good_copy_has_taken_over_is_not_dropped",
+    ),
+    mutant(
+        "decided-though-passed-over",
+        "what another transaction has said of a submission meanwhile is not written over",
+        "servicekit/inbox.py",
+        " AND i.outcome_seq = n.seen_seq",
+        "",
+        "servicekit/test_decider.py::test_what_was_dropped_meanwhile_is_not_decided",
+    ),
+    Mutant(
+        "skipped-though-applied",
+        "an event is skipped only while it is the next, and failed",
+        (
+            Edit(
+                "servicekit/projector.py",
+                """        if not await held.still_failed(connection, row):
+            return False
+""",
+                "",
+            ),
+            Edit(
+                "servicekit/projector.py",
+                "            if row.n != stream.applied + 1:",
+                "            if row.n is None or row.n > stream.applied + 1:",
+            ),
+        ),
+        "tests/servicekit/test_projector.py::test_an_event_whose_good_copy_is_being_applied_is_not_skipped",
+    ),
+    mutant(
+        "another-marked-failed",
+        "only the row that was tried is marked failed",
+        "servicekit/projector.py",
+        "               WHERE ready AND id = (SELECT id FROM held",
+        "               WHERE id = (SELECT id FROM held",
+        "servicekit/test_projector.py::test_one_that_another_has_taken_is_not_marked_failed",
+    ),
+    mutant(
+        "bad-twin-stays",
+        "of two held copies the good one stays",
+        "servicekit/projector.py",
+        'worse = twin if twin.reason == "failed" else row',
+        "worse = row",
+        "servicekit/test_projector.py::test_of_two_held_copies_the_good_one_stays",
+    ),
+    mutant(
+        "listeners-queue",
+        "nothing stands behind a record without a number",
+        "servicekit/listener.py",
+        "next((row for row in rows if row.ready), None)",
+        "next((row for row in rows[:1] if row.ready), None)",
+        "servicekit/test_listener.py::test_one_behind_another_that_failed_is_tried_all_the_same",
     ),
 )

@@ -11,10 +11,11 @@ from registry.__main__ import DECIDERS
 
 from servicekit import database
 from servicekit.batch import Batch
-from servicekit.database import Pool
+from servicekit.database import Connection, Pool
 from servicekit.decider import DRAIN_DEPTH, Deciders
 from servicekit.message import Message
 from servicekit.retry import retry
+from servicekit.skip import SkipError, skip
 from servicekit.trouble import Which
 from tests.engines import Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated, withdrawal
@@ -436,3 +437,63 @@ async def test_outbox_ids_follow_the_numbers_however_long_a_lock_is_waited_for(
         str(sent[1].subject),
     )
     assert [row["n"] for row in rows] == ["2", "3"]
+
+
+async def nameless_copy(pool: Pool, province: Province, registry: Deciders) -> tuple[Message, int]:
+    """A bad copy that says whose it is but not of what; the good one, and the bad one's row."""
+    sent = province.send(owner(id_="o"))
+    await handle(pool, registry, sent.message(ce_type="vn.ocop.province.owner.unheard.v1"))
+    return sent.message(), await pool.fetchval("SELECT id FROM held WHERE queue IS NULL")
+
+
+async def drop(connection: Connection, registry: Deciders, row: int) -> None:
+    await skip(connection, [registry], row, actor="test", reason="test", nameless=True)
+
+
+async def test_what_a_good_copy_has_taken_over_is_not_dropped(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    good, row = await nameless_copy(pool, province, registry)
+
+    async def operator() -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            await drop(connection, registry, row)
+
+    async with pool.acquire() as reader:
+        transaction = reader.transaction()
+        await transaction.start()
+        await registry.handle(reader, [good])
+        dropping = asyncio.create_task(operator())
+        await until(lambda: waits_for_lock(pool))
+        await transaction.commit()
+    with pytest.raises(SkipError):
+        await dropping
+    assert (await said(pool))[1:] == [("o", "applied", None)]
+    assert await pool.fetchval("SELECT count(*) FROM skipped") == 0
+
+
+async def test_what_was_dropped_meanwhile_is_not_decided(pool: Pool, province: Province, registry: Deciders) -> None:
+    good, row = await nameless_copy(pool, province, registry)
+    async with pool.acquire() as operator:
+        transaction = operator.transaction()
+        await transaction.start()
+        await drop(operator, registry, row)
+        reading = asyncio.create_task(handle(pool, registry, good))
+        await until(lambda: waits_for_lock(pool))
+        await transaction.commit()
+    with pytest.raises(RuntimeError, match="another transaction"):
+        await reading
+    await handle(pool, registry, good)
+    assert (await said(pool))[1:] == [("o", "rejected", "passed-over")] * 2
+    assert await log(pool) == []
+
+
+async def test_one_that_another_has_taken_is_not_marked_failed(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    await handle(pool, registry, province.message(product(id_="p1")), province.message(product_updated(id_="p2")))
+    (key,) = [tuple(row) for row in await pool.fetch("SELECT DISTINCT queue, subject FROM held")]
+    async with pool.acquire() as connection, connection.transaction():
+        await registry.fail_head(connection, key, {"class": "KeyError", "text": "of the one before"})
+    rows = await pool.fetch("SELECT reason FROM held ORDER BY id")
+    assert [row["reason"] for row in rows] == ["waiting", "behind"]

@@ -63,3 +63,23 @@ async def test_one_that_fails_again_is_put_back(pool: Pool) -> None:
         (key,) = await listener.ready(connection, 500)
         await listener.fail_head(connection, key, {"class": "KeyError", "text": "again"})
         assert await listener.ready(connection, 500) == []
+
+
+async def test_one_behind_another_that_failed_is_tried_all_the_same(pool: Pool) -> None:
+    """Of one submission: nothing stands behind anything here."""
+    taken: list[int | None] = []
+
+    async def take(connection: Connection, messages: Sequence[Message]) -> None:
+        taken.extend(message.named_number("subjectsequence") for message in messages)
+
+    listener = Listener([TOPIC], take)
+    async with pool.acquire() as connection, connection.transaction():
+        for number in (1, 2, 3):
+            failed = outcome("waiting", UUID(int=1), number=number)
+            await listener.fail(connection, failed, {"class": "KeyError", "text": "a bug"})
+    await pool.execute("UPDATE held SET ready = true WHERE id > (SELECT min(id) FROM held)")
+    for _ in range(2):
+        async with pool.acquire() as connection, connection.transaction():
+            await listener.drain(connection, await listener.ready(connection, 500))
+    assert taken == [2, 3]
+    assert await pool.fetchval("SELECT count(*) FROM held") == 1

@@ -217,6 +217,50 @@ async def test_an_event_before_which_one_is_missing_is_not_skipped(pool: Pool, r
     assert await pool.fetchval("SELECT applied FROM stream") == 1
 
 
+async def test_an_event_whose_good_copy_is_being_applied_is_not_skipped(pool: Pool, reader: Projectors) -> None:
+    """Else a rebuild would pass over what has been applied."""
+    await handle(pool, reader, message(1, payload=b"\xff"))
+    row = await pool.fetchval("SELECT id FROM held")
+
+    async def operator() -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            await skip(connection, [reader], row, actor="Lan", reason="nobody can read it")
+
+    async with pool.acquire() as reading:
+        transaction = reading.transaction()
+        await transaction.start()
+        await reader.handle(reading, [message(1)])
+        skipping = asyncio.create_task(operator())
+        await until(lambda: waits_for_lock(pool))
+        await transaction.commit()
+    with pytest.raises(SkipError):
+        await skipping
+    assert await applied(pool) == [1]
+    assert await pool.fetchval("SELECT count(*) FROM skipped") == 0
+
+
+async def test_of_two_held_copies_the_good_one_stays(pool: Pool, reader: Projectors) -> None:
+    """A bad one may lie beyond the rows that were looked at when its good copy came."""
+    for first, second in ((b"\xff", None), (None, b"\xff")):
+        subject = uuid4()
+        await handle(pool, reader, message(2, subject=subject, payload=first))
+        await pool.execute("UPDATE held SET subject = $1 WHERE subject = $2", uuid4(), subject)  # out of sight
+        other = await pool.fetchval("SELECT subject FROM held ORDER BY id DESC LIMIT 1")
+        await handle(pool, reader, message(2, subject=subject, payload=second))
+        await pool.execute("UPDATE held SET subject = $1 WHERE subject = $2", subject, other)
+        await handle(pool, reader, message(1, subject=subject))
+        await drain(pool, reader)
+        assert await pool.fetchval("SELECT applied FROM stream WHERE subject = $1", subject) == 2
+    assert await pool.fetchval("SELECT count(*) FROM held") == 0
+
+
+async def test_one_that_another_has_taken_is_not_marked_failed(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(3))
+    async with pool.acquire() as connection, connection.transaction():
+        await reader.fail_head(connection, (TOPIC, SUBJECT), {"class": "KeyError", "text": "of the one before"})
+    assert await pool.fetchval("SELECT reason FROM held") == "gap"
+
+
 async def test_alone_nothing_held_is_taken_along_but_the_next_is_marked(pool: Pool, reader: Projectors) -> None:
     await handle(pool, reader, message(2), message(3))
     await handle(pool, reader, message(1), depth=0)

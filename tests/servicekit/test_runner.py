@@ -1,5 +1,6 @@
 """What a poll may take: only what follows where reading stood. PostgreSQL is real, the consumer does as it is told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from servicekit.health import Health
 from servicekit.held import HeldRow, Key
 from servicekit.message import Kept, Message
 from servicekit.runner import Runner
+from servicekit.setback import SetBackError
 from servicekit.settings import Settings
 from tests.engines import Databases
 
@@ -29,6 +31,7 @@ class Consumer:
     sought: dict[TopicPartition, int] = field(default_factory=dict)
     paused: set[TopicPartition] = field(default_factory=set)
     epoch: UUID = EPOCH
+    begins: dict[TopicPartition, int] = field(default_factory=dict)
 
     def pause(self, partition: TopicPartition) -> None:
         self.paused.add(partition)
@@ -44,6 +47,9 @@ class Consumer:
 
     async def commit(self, offsets: Any) -> None:
         """Group offsets matter to nobody."""
+
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {partition: self.begins.get(partition, 0) for partition in partitions}
 
 
 @dataclass(slots=True)
@@ -154,6 +160,49 @@ async def test_a_hole_in_the_log_is_no_loss(reading: Reading) -> None:
     assert await reading.where(FIRST) == 107
 
 
+async def test_what_retention_has_taken_unread_is_settled(reading: Reading) -> None:
+    """aiokafka goes on from where the log begins now; somebody must say how much was not read."""
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    reading.consumer.begins[FIRST] = 104
+    await reading.poll((FIRST, 105))
+    assert reading.handler.handled == []
+    assert FIRST not in reading.runner._stands, "settled before its next poll"
+
+
+async def test_a_place_that_went_back_is_looked_into_before_anything_more(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was set back under a running service has lost what it said; to decide again is not safe."""
+
+    async def still_knows(*_: Any) -> None:
+        raise SetBackError("set back")
+
+    monkeypatch.setattr("servicekit.runner.still_knows", still_knows)
+    reading.runner._ended = asyncio.get_running_loop().create_future()
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 150)
+    await reading.poll((FIRST, 150))
+    assert not reading.runner._ended.done(), "a place may go back for itself: its log has lost its tail"
+    await reading.poll((FIRST, 100))
+    assert reading.handler.handled == []
+    with pytest.raises(SetBackError):
+        reading.runner._ended.result()
+
+
+async def test_a_place_that_went_back_by_itself_is_read_again(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def still_knows(*_: Any) -> None: ...
+
+    monkeypatch.setattr("servicekit.runner.still_knows", still_knows)
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 150)
+    await reading.poll((FIRST, 150))
+    await reading.poll((FIRST, 100))
+    assert reading.handler.handled == [(0, 100)]
+
+
 async def test_where_somebody_else_has_been_is_put_back(reading: Reading) -> None:
     await reading.row(FIRST, 120)
     await reading.row(SECOND, 7)
@@ -255,6 +304,25 @@ async def test_one_that_fails_alone_five_times_is_put_aside_and_its_neighbours_g
     assert reading.handler.handled == [(0, 0), (0, 2)]
     assert reading.handler.failed == [1]
     assert reading.handler.attempts == [5]
+    assert await reading.where(FIRST) == 3
+
+
+async def test_one_that_cannot_be_put_at_its_place_is_kept_by_its_bytes(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would stop its partition for good, and no command could help."""
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("nor this")
+
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    reading.handler.poison = 1
+    monkeypatch.setattr(type(reading.handler), "fail", fail)
+    await reading.poll((FIRST, 0), (FIRST, 1), (FIRST, 2))
+    assert reading.handler.handled == [(0, 0), (0, 2)]
+    rows = await reading.pool.fetch('SELECT queue, reason, "offset" FROM held')
+    assert [tuple(row) for row in rows] == [(None, "failed", 1)]
     assert await reading.where(FIRST) == 3
 
 

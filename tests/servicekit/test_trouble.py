@@ -1,24 +1,27 @@
 """What an operator does with failed rows: sees them, tries them again, passes over them; with the registry's rules."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from registry.__main__ import DECIDERS
 
 from contracts.registry import OwnerState, ProductState
-from servicekit import database
-from servicekit.database import Pool
+from servicekit import database, held
+from servicekit.database import Connection, Pool
 from servicekit.decider import Decider, Deciders
+from servicekit.held import Changes, HeldRow
+from servicekit.listener import Listener
 from servicekit.message import Message
-from servicekit.retry import MOST_RETRIES, exhausted, retry, would_pass
+from servicekit.retry import MOST_RETRIES, Behind, behind, exhausted, retry, under_way, would_pass
 from servicekit.skip import SkipError, skip
-from servicekit.trouble import Which, failures
+from servicekit.trouble import Which, count, failures
 from tests.engines import Databases
-from tests.submissions import Province, owner, owner_updated, product
+from tests.submissions import Province, owner, owner_updated, product, product_updated
 
 BUG = {"class": "KeyError", "field": "registry/domain.py:1", "text": "a bug"}
 
@@ -41,6 +44,14 @@ REGISTRY = Deciders("registry", DECIDERS)
 async def fail(pool: Pool, message: Message, error: dict[str, Any] | None = None) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await REGISTRY.fail(connection, message, error or BUG)
+
+
+async def undecodable(pool: Pool, province: Province, event: dict[str, Any]) -> int:
+    """Puts an event aside in bytes that nobody can read; returns its row."""
+    spoilt = province.send(event).message(payload=b"{")
+    assert spoilt.error is not None
+    await handle(pool, spoilt)
+    return int(await pool.fetchval("SELECT max(id) FROM held"))
 
 
 async def handle(pool: Pool, *messages: Message) -> None:
@@ -74,14 +85,50 @@ async def test_a_trial_changes_nothing_and_says_why_not(pool: Pool, province: Pr
     await fail(pool, province.message(product("SP-9", of="CT-9", id_="would-wait")))
     async with pool.acquire() as connection:
         trials = await would_pass(connection, [REGISTRY], Which())
+        alone = await would_pass(connection, [REGISTRY], Which(type="vn.ocop.province.owner.updated.v1"))
         broken = Deciders("registry", [Decider("owner", OwnerState, _raise), Decider("product", ProductState, _raise)])
         still = await would_pass(connection, [broken], Which())
-    assert [trial.why for trial in trials][:2] == ["", f"stands behind row {trials[0].row}"]
-    assert trials[2].why == "would be waiting"
-    assert still[0].why == "RuntimeError: still broken"
+    assert [trial.why for trial in trials] == ["", "", "would be waiting"]
+    first = trials[0].row
+    assert [trial.why for trial in alone] == [f"stands behind row {first}"]
+    bug = "RuntimeError: still broken"
+    assert [trial.why for trial in still] == [bug, f"stands behind row {first}", bug]
     assert set((await states(pool)).values()) == {"failed"}
     assert await pool.fetchval("SELECT count(*) FROM event") == 0
     assert await pool.fetchval("SELECT count(*) FROM held WHERE ready") == 0
+
+
+async def test_a_trial_goes_through_a_subject_as_a_retry_does(pool: Pool, province: Province) -> None:
+    """With what stands between the failed ones, up to the first that stays."""
+    await fail(pool, province.message(owner("CT-1")))
+    await handle(pool, province.message(owner_updated("CT-1", on="2025-09-01")))
+    for day in range(2, 9):
+        await fail(pool, province.message(owner_updated("CT-1", on=f"2025-09-0{day}")))
+    stays = await undecodable(pool, province, owner_updated("CT-1", on="2025-10-01"))
+    await fail(pool, province.message(owner_updated("CT-1", on="2025-10-02")))
+    async with pool.acquire() as connection:
+        trials = await would_pass(connection, [REGISTRY], Which())
+        some = await would_pass(connection, [REGISTRY], Which(), 3)
+        assert await count(connection, Which()) == 10
+    whys = [trial.why for trial in trials]
+    assert whys[:8] == [""] * 8
+    assert "EnvelopeError" in whys[8] or "ValidationError" in whys[8]
+    assert whys[9] == f"stands behind row {stays}"
+    assert [trial.why for trial in some] == [""] * 3
+    async with pool.acquire() as connection:
+        await retry(connection, Which())
+    await drain(pool)
+    assert list((await states(pool)).values()).count("applied") == 9
+
+
+async def test_a_trial_leaves_what_a_retry_would_leave(pool: Pool, province: Province) -> None:
+    await fail(pool, province.message(owner("CT-1")))
+    await pool.execute("UPDATE held SET retried = $1", MOST_RETRIES)
+    async with pool.acquire() as connection:
+        (left,) = await would_pass(connection, [REGISTRY], Which())
+        (insisted,) = await would_pass(connection, [REGISTRY], Which(), again=True)
+    assert "3 times" in left.why
+    assert insisted.why == ""
 
 
 def _raise(*_: object) -> Any:
@@ -120,6 +167,66 @@ async def test_a_row_is_not_tried_for_ever(pool: Pool, province: Province) -> No
         assert await retry(connection, Which(class_="KeyError")) == []
         assert await exhausted(connection, Which(class_="KeyError")) == 1
         assert len(await retry(connection, Which(class_="KeyError"), again=True)) == 1
+
+
+async def test_what_is_marked_is_not_counted_as_left(pool: Pool, province: Province) -> None:
+    await fail(pool, province.message(owner("CT-1")))
+    async with pool.acquire() as connection:
+        for _ in range(MOST_RETRIES):
+            await pool.execute("UPDATE held SET ready = false")
+            await retry(connection, Which())
+        assert await exhausted(connection, Which()) == 0, "the last retry has still to come"
+
+
+async def test_nothing_is_marked_behind_what_is_not_tried(pool: Pool, province: Province) -> None:
+    """Nobody would ever come to it."""
+    await fail(pool, province.message(owner("CT-1")))
+    first = await pool.fetchval("SELECT id FROM held")
+    second = await undecodable(pool, province, owner_updated("CT-1"))
+    await handle(pool, province.message(product("SP-1", of="CT-9")))
+    waits = await pool.fetchval("SELECT id FROM held WHERE reason = 'waiting'")
+    await undecodable(pool, province, product_updated("SP-1", of="CT-9"))
+    alone = await undecodable(pool, province, owner("CT-2"))
+    bad = Which(class_="undecodable")
+    async with pool.acquire() as connection:
+        assert await retry(connection, bad) == [alone]
+        assert await behind(connection, bad) == [Behind(1, first, "failed"), Behind(1, waits, "waiting")]
+        assert await retry(connection, Which(row=first)) == [first]
+        assert await retry(connection, bad) == [second], "what it stands behind is tried, now"
+        assert await behind(connection, bad) == [Behind(1, waits, "waiting")]
+
+
+async def test_what_does_not_queue_stands_behind_nothing(databases: Databases) -> None:
+    topic = "ocop.registry.outcome"
+    listener = Listener([topic], _take_all)
+    submission = uuid4()
+    async with await database.open_pool((await databases.make("gateway")).app) as pool, pool.acquire() as connection:
+        rows = [HeldRow((topic, submission), "failed", Message(topic, 0, n, (), b""), error=BUG) for n in range(3)]
+        await held.write(connection, Changes(added=rows))
+        *_, last = [row["id"] for row in await connection.fetch("SELECT id FROM held ORDER BY id")]
+        (trial,) = await would_pass(connection, [listener], Which(row=last))
+        assert trial.why == ""
+        assert await retry(connection, Which(row=last)) == [last]
+        assert await under_way(connection) == 1
+        assert await behind(connection, Which()) == []
+
+
+async def _take_all(connection: Connection, messages: Sequence[Message]) -> None:
+    pass
+
+
+async def test_what_is_tried_together_is_marked_together(pool: Pool, province: Province) -> None:
+    """Unless what comes first has failed again meanwhile."""
+    for day in range(1, 5):
+        await fail(pool, province.message(owner_updated("CT-1", on=f"2025-09-0{day}")))
+    rows = [row["id"] for row in await pool.fetch("SELECT id FROM held ORDER BY id")]
+    async with pool.acquire() as connection:
+        assert await retry(connection, Which(class_="KeyError"), limit=2) == rows[:2]
+        await pool.execute("UPDATE held SET ready = false WHERE id = $1", rows[0])  # it failed again
+        assert await under_way(connection) == 0, "nobody will come to the second"
+        assert await retry(connection, Which(class_="KeyError"), after=rows[1]) == []
+        assert await retry(connection, Which(class_="KeyError")) == [rows[0], *rows[2:]]
+        assert await under_way(connection) == 4
 
 
 async def test_skipping_tells_the_sender_and_lets_the_next_go_on(pool: Pool, province: Province) -> None:

@@ -101,6 +101,8 @@ class Broker:
 class Consumer:
     """A member of a group, or a zombie that does not know that it is none any more."""
 
+    _client = None
+
     def __init__(self, broker: Broker, group: str = "") -> None:
         self.broker, self._group = broker, group
         self.positions: dict[TopicPartition, int] = {}
@@ -197,6 +199,8 @@ class Batch:
 
 class Producer:
     """Idempotent. `plan` says what becomes of its next sends."""
+
+    client = None
 
     def __init__(self, broker: Broker, plan: list[Sending]) -> None:
         self._broker, self._plan = broker, plan

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from servicekit import database, log, patience, position, relay, republish, runner
+from servicekit import adopt, database, log, patience, position, relay, republish, runner
 from servicekit.database import Pool
 from tests.engines import Databases
 from tests.simulation.broker import Broker, Consumer, Producer
@@ -119,6 +119,9 @@ def _patched(stage: Stage) -> Iterator[None]:
         await stage.broker.ask("topic ids")
         return {topic: stage.broker.ids[topic] for topic in topics}
 
+    async def present_ids(_: None, topics: Iterable[str]) -> dict[str, UUID]:
+        return await topic_ids("", topics)
+
     async def start_producer(_: str, __: str) -> Producer:
         actor = CURRENT.get()
         producer = Producer(stage.broker, actor.process.plan if actor else [])
@@ -134,6 +137,10 @@ def _patched(stage: Stage) -> Iterator[None]:
     telling = SimpleNamespace(monotonic=lambda: stage.clock.monotonic())
     patches: list[tuple[Any, str, Any]] = [
         (position, "topic_ids", topic_ids),
+        (adopt, "topic_ids", topic_ids),
+        (relay, "present_ids", present_ids),
+        (republish, "present_ids", present_ids),
+        (log, "present_ids", present_ids),
         (relay, "start_producer", start_producer),
         (relay, "RETRY_S", 0),
         (relay, "POLL_S", 0),

@@ -122,7 +122,8 @@ class World:
 
         async def begin() -> None:
             with suppress(KafkaError):
-                unknown = await unknown_records(replica.pool, "model", service)
+                async with replica.pool.acquire() as connection:
+                    unknown = await unknown_records(connection, "model", service)
                 assert not unknown or service in self.set_back, f"{service} is said to be set back: {unknown}"
                 if not unknown:
                     self.replicas[name] = replica

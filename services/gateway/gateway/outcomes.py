@@ -44,6 +44,13 @@ async def hear(connection: Connection, messages: Sequence[Message]) -> None:
         [json.dumps(outcome.params, ensure_ascii=False) for outcome, _, _ in told],
         [",".join(map(str, outcome.event_ids)) for outcome, _, _ in told],
     )
+    # Locked before: where two copies of an id are told of at once, the second must see what the first was told.
+    await connection.execute(
+        """SELECT FROM submission WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+           ORDER BY source, event_id FOR UPDATE""",
+        [outcome.source for outcome, _, _ in told],
+        [outcome.event_id for outcome, _, _ in told],
+    )
     await connection.execute(
         f"""UPDATE submission s SET state = coalesce(({BEST_OUTCOME.format(row="s")}), s.state)
             WHERE (s.source, s.event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",  # noqa: S608  # a constant

@@ -205,13 +205,17 @@ async def _with_outcomes(connection: Connection, rows: Sequence[asyncpg.Record])
 
 
 async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> list[Outgoing]:
-    """Submissions without a final outcome whose time to be sent again has come; next time twice as late."""
+    """Submissions without a final outcome whose time to be sent again has come; next time twice as late.
+
+    None waits longer than a day: what lies farther ahead was written by a clock that had run away.
+    """
     rows = await connection.fetch(
         """UPDATE submission SET repeated = repeated + 1,
                   repeat_at = clock_timestamp()
                             + make_interval(secs => least($1::float8 * 2 ^ least(repeated + 1, 20), 86400))
            WHERE id IN (SELECT id FROM submission
-                        WHERE state IN ('received', 'waiting', 'failed') AND repeat_at <= clock_timestamp()
+                        WHERE state IN ('received', 'waiting', 'failed')
+                          AND (repeat_at <= clock_timestamp() OR repeat_at > clock_timestamp() + interval '2 days')
                           AND fed_at IS DISTINCT FROM 'infinity'
                         ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING service, subject, headers, payload, received_at, id""",
