@@ -156,6 +156,11 @@ async def test_each_query_of_the_application_shows_another_tenant_nothing(walls:
     known = [call for call in places if call.function in OF_NO_TENANT]
     queries = [each for each in walls.asked.queries if not any(each in walls.asked.of(call) for call in known)]
     own = [each for each in queries if "2025-68" in str(each[1]) or _ids(walls, "2025-68") & set(map(str, each[1]))]
+    everybodys = {*TENANTS, *(_id for tenant in TENANTS for _id in _ids(walls, tenant))}
+    nobodys = [
+        each for each in queries if "FROM submission" in each[0] and not any(n in str(each[1]) for n in everybodys)
+    ]
+    assert len({query for query, _ in nobodys}) == 1, "the list alone names nobody: only the wall says whose it is"
     connection = await database.connect(walls.made.http)
     seen = 0
     try:
@@ -171,7 +176,13 @@ async def test_each_query_of_the_application_shows_another_tenant_nothing(walls:
                 else:
                     assert await connection.fetch(query, *arguments) == [], (tenant, query)
                 await transaction.rollback()
-            seen += await _rows_for(connection, "2025-68", query, arguments)
+            seen += len(await _rows_for(connection, "2025-68", query, arguments))
+        for query, arguments in nobodys:
+            for tenant in ("2025-80", "2025-92", ""):
+                rows = await _rows_for(connection, tenant, query, arguments)
+                assert not any("2025-68" in str(row) for row in rows), (tenant, query)
+                assert bool(rows) == (tenant != ""), (tenant, query)
+            assert await _rows_for(connection, "2025-68", query, arguments)
     finally:
         await connection.close()
     assert seen > 10, "the owner of these rows sees them by the same queries"
@@ -181,12 +192,12 @@ def _ids(walls: Walls, tenant: str) -> set[str]:
     return {each["submission_id"] for each in walls.taken[tenant]}
 
 
-async def _rows_for(connection: Any, tenant: str, query: str, arguments: tuple[Any, ...]) -> int:
+async def _rows_for(connection: Any, tenant: str, query: str, arguments: tuple[Any, ...]) -> list[Any]:
     if query.lstrip().startswith("INSERT"):
-        return 0
+        return []
     async with connection.transaction():
         await connection.execute("SELECT set_config('app.tenant', $1, true)", tenant)
-        return len(await connection.fetch(query, *arguments))
+        return list(await connection.fetch(query, *arguments))
 
 
 async def test_nobody_takes_anothers_ids_even_in_its_own_name(walls: Walls) -> None:
