@@ -158,6 +158,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
         following = _cursor(rows[-1]) if len(rows) == limit else None
         return PlainJSON({"submissions": [_told(row) for row in rows], "next": following})
 
+    app.openapi().setdefault("components", {}).setdefault("schemas", {}).update(openapi.DEFINED)  # it is made once
     return app
 
 

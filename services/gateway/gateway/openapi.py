@@ -3,12 +3,27 @@
 from typing import Any, Final
 
 from fastapi.security import HTTPBearer
+from pydantic.json_schema import models_json_schema
 
 from contracts.cloudevent import CloudEvent
+from contracts.submission import MODELS
 from servicekit.http import PROBLEM
 
 STATES: Final = ("received", "waiting", "applied", "rejected", "withdrawn", "failed")
-_EVENT: Final[dict[str, Any]] = CloudEvent.model_json_schema(ref_template="#/components/schemas/{model}")
+_REF: Final = "#/components/schemas/{model}"
+_DATA, _DEFINED = models_json_schema([(model, "validation") for model in MODELS.values()], ref_template=_REF)
+_ENVELOPE: Final[dict[str, Any]] = CloudEvent.model_json_schema(ref_template=_REF)
+_EVENTS: Final[dict[str, Any]] = {
+    "oneOf": [
+        _ENVELOPE
+        | {
+            "title": name,
+            "description": model.__doc__,
+            "properties": _ENVELOPE["properties"] | {"type": {"const": name}, "data": _DATA[model, "validation"]},
+        }
+        for name, model in MODELS.items()
+    ]
+}
 _ANSWER: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["index", "id", "source", "status", "submission_id", "subject", "subject_id", "state", "errors"],
@@ -25,6 +40,8 @@ _ANSWER: Final[dict[str, Any]] = {
     },
 }
 
+_EVENT: Final = {"$ref": _REF.format(model="Event")}
+DEFINED: Final[dict[str, Any]] = _DEFINED["$defs"] | {"Event": _EVENTS}
 SUBMIT: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
