@@ -27,7 +27,7 @@ async def relay_elsewhere(made: Database) -> AsyncIterator[Connection]:
     """A connection that is the one that may send, and does not."""
     connection = await database.connect(made.app)
     try:
-        await relay.take_over(connection)
+        await relay.take_over(connection, "registry")
         yield connection
     finally:
         await connection.close()

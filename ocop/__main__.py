@@ -5,12 +5,14 @@ import logging
 import os
 import sys
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import asyncpg
 import typer
+from aiokafka.errors import KafkaError
 from rich.table import Column, Table
 
-from ocop import backfill, consumer, dlq, mail, oracle, rebuild, restore, stack, tenant, trace
+from ocop import backfill, consumer, databases, dlq, mail, oracle, rebuild, restore, stack, tenant, trace
 from ocop.console import console, notes
 from ocop.demo import Demo
 from ocop.errors import OcopError
@@ -62,7 +64,7 @@ def up(
         raise OcopError("--replicas takes SERVICE=NUMBER, for instance registry=2.")
     settings = pairs(set_, "OCOP_SESSION_TIMEOUT_MS=6000")
     home = Home.here()
-    memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), counts, settings)
+    memory = stack.up(home, lambda text: notes.print(text, style="dim", soft_wrap=True), counts, settings)
     for instance in stack.instances(memory):
         console.print(f"{instance.name:20} {stack.service_url(memory, instance)}")
 
@@ -120,7 +122,7 @@ def logs(
         str | None, typer.Argument(help="kafka, postgres, supervisor or a service; all if left out")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of each.")] = 50,
 ) -> None:
     """Show what the processes have written."""
     home = Home.here()
@@ -135,11 +137,13 @@ def logs(
 
 @app.command()
 def demo(
-    pause: Annotated[float, typer.Option(help="Seconds between batches, to watch it or to kill things meanwhile.")] = 0,
+    pause: Annotated[
+        float, typer.Option(min=0, help="Seconds between batches, to watch it or to kill things meanwhile.")
+    ] = 0,
 ) -> None:
     """Start everything, submit what five provinces published, and compare; the exit status is 1 if anything differs."""
     home = Home.here()
-    memory = stack.up(home, lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True), {}, {})
+    memory = stack.up(home, lambda text: notes.print(text, style="dim", soft_wrap=True), {}, {})
     if not asyncio.run(Demo(home, memory, console, pause).run()):
         raise typer.Exit(1)
 
@@ -149,18 +153,19 @@ def follow(
     name: Annotated[str, typer.Argument(help="Id of a submission, of an event from it, or the province's own.")],
 ) -> None:
     """Follow one submission: receipt, topics, decision, events, who has applied them, rows, mails."""
+    databases.memory()  # there is a stack
     for where, what in trace.of_stack(name):
-        console.print(f"{where:14} {what}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{where:14} {what}", highlight=False, soft_wrap=True)
 
 
 @app.command("oracle")
 def ask_oracle() -> None:
     """Wait until all is quiet, then look for anything lost, doubled or out of order."""
-    memory = Home.here().recall()
+    memory = databases.memory()
     bootstrap, urls = stack.kafka_bootstrap(memory), stack.application_urls(memory)
     findings = asyncio.run(oracle.wait_until_quiet(bootstrap, urls, 60)) or asyncio.run(oracle.examine(bootstrap, urls))
     for finding in findings:
-        console.print(finding, markup=False, soft_wrap=True)
+        console.print(finding, soft_wrap=True)
     if findings:
         raise typer.Exit(1)
     console.print("Nothing lost, nothing twice, nothing out of order.")
@@ -168,13 +173,28 @@ def ask_oracle() -> None:
 
 def main() -> None:
     """Run a command; what it says it cannot do is shown without a traceback."""
-    # Clients that wait for an engine would otherwise write a line for each attempt.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Clients that wait for an engine would otherwise write a line for each attempt, and one more when they go.
+    for name in ("aiokafka", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         app()
     except OcopError as error:
-        notes.print(f"ocop: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        _end(str(error))
+    except KafkaError as error:
+        _end(f"Kafka does not do what it was asked: {_said(error)}. Is it up, with all topics? `ocop status`")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _end(f"PostgreSQL does not do what it was asked: {_said(error)}. Is it up? `ocop status`")
+    except OSError as error:  # a time-out too
+        _end(f"Something does not answer, or cannot be read: {_said(error)}. `ocop status` tells what is up.")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip().rstrip(".")
+
+
+def _end(text: str) -> NoReturn:
+    notes.print(f"ocop: {text}", style="red", soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

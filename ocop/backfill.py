@@ -1,16 +1,21 @@
 """`ocop backfill …`: namespaces that send years of records at once, in a lane of their own."""
 
+import asyncio
+from contextlib import aclosing
 from typing import Annotated
 
 import asyncpg
 import typer
+from aiokafka.errors import KafkaError
 from gateway import backfill
+from gateway.lag import Lag
 from pydantic import ValidationError
 from rich.table import Table
 
 from contracts.names import Ref
 from ocop import databases
 from ocop.console import console
+from ocop.consumer import bootstrap
 from ocop.errors import OcopError
 from ocop.operator import Actor, ago, named
 from servicekit import audit
@@ -57,7 +62,8 @@ def end(namespace: Namespace, actor: Actor = "") -> None:
 
 @app.command()
 def status() -> None:
-    """Show the namespaces in the lane: what waits to be fed, and what is under way."""
+    """Show the namespaces in the lane: what waits to be fed, what is under way, and how far the slowest reader is
+    behind, for which the lane waits."""
 
     async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:
         return await connection.fetch(
@@ -78,4 +84,18 @@ def status() -> None:
             str(row["under_way"]),
             ago(row["latest_at"]),
         )
-    console.print(table if table.row_count else "Nothing is in the backfill lane.")
+    if not table.row_count:
+        console.print("Nothing is in the backfill lane.")
+        return
+    console.print(table)
+    try:
+        unread = asyncio.run(_unread())
+    except KafkaError as error:
+        raise OcopError(f"How far readers are behind cannot be told: Kafka does not answer ({error!r}).") from error
+    slowest = max(unread, key=lambda group: unread[group])
+    console.print(f"The reader that is furthest behind is {slowest}: {unread[slowest]} records.")
+
+
+async def _unread() -> dict[str, int]:
+    async with aclosing(Lag(bootstrap())) as lag:
+        return await lag.unread()

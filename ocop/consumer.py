@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from typing import Annotated
 
 import asyncpg
@@ -13,22 +14,33 @@ from ocop import databases, quiet, stack
 from ocop.console import console
 from ocop.databases import ServiceName
 from ocop.errors import OcopError
-from ocop.home import Home
 from ocop.operator import Actor, named
 from servicekit import audit, breaker
 
+_ADDRESSES = re.compile(r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")
+
+HELD = ("waiting", "behind", "failed", "gap", "skipped")  # reasons, and what is held no more
 app = typer.Typer(help="How far a service has read its topics, and what stopped it.", no_args_is_help=True)
 
 
 def bootstrap() -> str:
-    """Kafka's address: of the environment, as it is beside a running service, or of the stack of this machine."""
-    return os.environ.get("OCOP_KAFKA_BOOTSTRAP") or stack.kafka_bootstrap(Home.here().recall())
+    """Kafka's address: of the environment, as it is beside a running service, or of the stack of this machine.
+
+    Raises OcopError if there is none.
+    """
+    given = os.environ.get("OCOP_KAFKA_BOOTSTRAP")
+    if given and not _ADDRESSES.fullmatch(given):
+        raise OcopError("OCOP_KAFKA_BOOTSTRAP is not of the form HOST:PORT, several with commas.")
+    return given or stack.kafka_bootstrap(databases.memory())
 
 
 @app.command()
 def status(service: ServiceName) -> None:
-    """Show, per topic, what is unread, what is held, and whether reading was stopped; exit status 1 if it was."""
-    table = Table("topic", "unread", "waiting", "behind", "failed", "gap", "reading", box=None, pad_edge=False)
+    """Show, per topic, what is unread, what is held or was ever skipped, and whether reading was stopped.
+
+    The exit status is 1 if it was.
+    """
+    table = Table("topic", "unread", *HELD, "reading", box=None, pad_edge=False)
     stopped = asyncio.run(_status(service, table))
     console.print(table)
     if stopped:
@@ -38,17 +50,25 @@ def status(service: ServiceName) -> None:
 async def _status(service: str, table: Table) -> int:
     async with databases.opened(databases.service(service)) as connection:
         consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(), enable_auto_commit=False)
-        await consumer.start()
         try:
+            await consumer.start()
+            read = {row["topic"] for row in await connection.fetch("SELECT DISTINCT topic FROM position")}
+            if lost := read - await consumer.topics():
+                raise OcopError(
+                    f"Kafka has no topic {', '.join(sorted(lost))}: see 'After a restore' in operations.md."
+                )
             unread = await quiet.unread(consumer, connection)
         finally:
             await consumer.stop()
-        held = await connection.fetch("SELECT topic, reason, count(*) AS rows FROM held GROUP BY 1, 2")
+        held = await connection.fetch(
+            """SELECT topic, reason, count(*) AS rows FROM held GROUP BY 1, 2
+               UNION ALL SELECT topic, 'skipped', count(*) FROM skipped GROUP BY 1"""
+        )
         stopped = await connection.fetch("SELECT topic, reason, since FROM stopped WHERE resumed_at IS NULL")
     counts = {(row["topic"], row["reason"]): row["rows"] for row in held}
     why = {row["topic"]: f"stopped {row['since']:%Y-%m-%d %H:%M}: {row['reason']}" for row in stopped}
     for topic in sorted(unread):
-        cells = [str(counts.get((topic, reason), 0)) for reason in ("waiting", "behind", "failed", "gap")]
+        cells = [str(counts.get((topic, reason), 0)) for reason in HELD]
         table.add_row(topic, str(max(0, unread[topic])), *cells, why.get(topic, "yes"))
     return len(why)
 

@@ -32,25 +32,41 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
     """A connection with the application's role.
 
     `OCOP_DATABASE_URL` is taken where it is set, as it is beside a running service; else the stack of OCOP_HOME.
+    Raises OcopError if nothing answers there, or another service's database does.
     """
     url = os.environ.get("OCOP_DATABASE_URL")
     if url is None:
-        url = stack.database_urls(_memory(), of)[1]
+        url = stack.database_urls(memory(), of)[1]
     try:
         connection = await database.connect(url, name="ocop")
-    except (OSError, asyncpg.PostgresError) as error:
-        raise OcopError(f"The database of {of.name} does not answer: {error}.") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OcopError(f"The database of {of.name} does not answer: {error or type(error).__name__}.") from error
+    except ValueError as error:
+        raise OcopError(f"OCOP_DATABASE_URL is not a database's address: {error}.") from error
     try:
+        if not await _is_of(connection, of):
+            raise OcopError(f"This is not the database of {of.name}, or not yet: see OCOP_DATABASE_URL.")
         yield connection
     finally:
         await connection.close()
 
 
-def _memory() -> Memory:
-    memory = Home.here().recall()
-    if not memory.passwords:
-        raise OcopError("There is no stack here: `ocop up` starts one, or set OCOP_DATABASE_URL.")
-    return memory
+async def _is_of(connection: asyncpg.Connection, of: Service) -> bool:
+    """Whether the service's own migrations were run there: services share the other tables."""
+    if await connection.fetchval("SELECT to_regclass('migration') IS NULL"):
+        return False
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM migration WHERE line = $1)", of.wire))
+
+
+def memory() -> Memory:
+    """Of the stack of this machine. Raises OcopError where there is none."""
+    found = Home.here().recall()
+    if not found.passwords:
+        raise OcopError(
+            "There is no stack here: `ocop up` starts one. Beside a running service, set its OCOP_DATABASE_URL and "
+            "OCOP_KAFKA_BOOTSTRAP."
+        )
+    return found
 
 
 def owner_url(of: Service) -> str:
@@ -58,7 +74,7 @@ def owner_url(of: Service) -> str:
     url = os.environ.get("OCOP_DATABASE_OWNER_URL")
     if url is None and "OCOP_DATABASE_URL" in os.environ:
         raise OcopError("Tables are made by the owner's role: set OCOP_DATABASE_OWNER_URL, too.")
-    return url or stack.database_urls(_memory(), of)[0]
+    return url or stack.database_urls(memory(), of)[0]
 
 
 def work(of: Service, do: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

@@ -15,7 +15,7 @@ from ocop.console import console
 from ocop.databases import ServiceName
 from ocop.errors import OcopError
 from ocop.handlers import handlers
-from ocop.operator import Actor, Reason, ago, moment, named
+from ocop.operator import MOST_ID, Actor, Reason, ago, moment, named
 from servicekit import audit, trouble
 from servicekit import retry as retries
 from servicekit import skip as skips
@@ -25,9 +25,12 @@ from servicekit.trouble import Which
 app = typer.Typer(help="Dead letters: what a service could not handle.", no_args_is_help=True)
 
 T = TypeVar("T")
-Row = Annotated[int, typer.Argument(help="Its number, as `ocop dlq list` shows it.")]
+Row = Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Its number, as `ocop dlq list` shows it.")]
 
 STUCK_S = 60  # marked rows that nobody tries for so long: the service is down
+TRIED_AT_ONCE = 1000  # rows, by --dry-run: each is decided, and its subject locked meanwhile
+MOST_NAMED = 10  # rows that others stand behind
+SHOWN = 8192  # characters of a payload
 
 
 @app.command("list")
@@ -52,7 +55,11 @@ def list_(service: ServiceName) -> None:
 
 
 @app.command()
-def show(service: ServiceName, row: Row) -> None:
+def show(
+    service: ServiceName,
+    row: Row,
+    whole: Annotated[bool, typer.Option("--whole", help="The whole payload, however long.")] = False,
+) -> None:
     """Show one held row: its bytes, where they came from, why it is held."""
     found = _do(service, lambda connection: trouble.show(connection, row))
     if found is None:
@@ -60,15 +67,18 @@ def show(service: ServiceName, row: Row) -> None:
     for name, value in found.items():
         if name == "headers":
             for header, text in value.items():
-                console.print(f"  {header}: {text}", markup=False, highlight=False, soft_wrap=True)
+                console.print(f"  {header}: {text}", highlight=False, soft_wrap=True)
+        elif name == "payload" and len(value) > SHOWN and not whole:
+            console.print(f"{name}: {value[:SHOWN]}", highlight=False, soft_wrap=True)
+            console.print(f"… and {len(value) - SHOWN} characters more: --whole shows them.", soft_wrap=True)
         else:
-            console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{name}: {value}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def retry(
     service: ServiceName,
-    row: Annotated[int | None, typer.Option(help="This row only.")] = None,
+    row: Annotated[int | None, typer.Option(min=1, max=MOST_ID, help="This row only.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Rows of this type of event.")] = None,
     error: Annotated[str | None, typer.Option(help="Rows with this kind of error.")] = None,
     field: Annotated[str | None, typer.Option(help="Rows with the error in this field.")] = None,
@@ -77,7 +87,7 @@ def retry(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many would pass, and why others not.")] = (
         False
     ),
-    rate: Annotated[int, typer.Option(min=1, help="Rows a second, at most.")] = 100,
+    rate: Annotated[int, typer.Option(min=1, max=10_000, help="Rows a second, at most.")] = 100,
     again: Annotated[bool, typer.Option("--again", help="Rows too that were tried three times already.")] = False,
     actor: Actor = "",
 ) -> None:
@@ -85,10 +95,27 @@ def retry(
     which = Which(row, type_, error, field, moment(since), moment(until))
     if which == Which():
         raise OcopError("Say which: --row, --type, --error, --field, --from or --to, as `ocop dlq list` shows them.")
+    if row is not None:
+        _refuse(service, row)
     if dry_run:
-        _tell(_do(service, lambda c: retries.would_pass(c, handlers(databases.service(service)), which)))
+        of = handlers(databases.service(service))
+        trials = _do(service, lambda c: retries.would_pass(c, of, which, TRIED_AT_ONCE, again=again))
+        _tell(trials, _do(service, lambda c: trouble.count(c, which)))
         return
     asyncio.run(_retry(service, which, rate, again=again, actor=named(actor)))
+
+
+def _refuse(service: str, row: int) -> None:
+    """Raises OcopError, with the reason, if this row is none that can be tried again."""
+    found = _do(service, lambda connection: trouble.show(connection, row))
+    if found is None:
+        raise OcopError(f"{service} holds no row {row}.")
+    if found["reason"] != "failed":
+        raise OcopError(f"Row {row} has not failed, it is held as {found['reason']}: its turn comes by itself.")
+    if found["subject"] is None:
+        raise OcopError(f"Row {row} names no subject, so it has no place to be tried at: `ocop dlq drop` ends it.")
+    if found["ready"]:
+        raise OcopError(f"Row {row} is marked already, and nobody has tried it yet: is {service} up?")
 
 
 async def _retry(service: str, which: Which, rate: int, *, again: bool, actor: str) -> None:
@@ -112,7 +139,12 @@ async def _retry(service: str, which: Which, rate: int, *, again: bool, actor: s
             last = rows[-1]
             await asyncio.sleep(1)
         spent = 0 if again else await retries.exhausted(connection, which)
+        behind = await retries.behind(connection, which, again=again)
     console.print(f"{marked} rows will be tried again.")
+    for each in behind[:MOST_NAMED]:
+        console.print(f"{each.rows} stand behind row {each.row}, which is held as {each.reason} and must go first.")
+    if len(behind) > MOST_NAMED:
+        console.print(f"{sum(each.rows for each in behind[MOST_NAMED:])} stand behind other rows.")
     if spent:
         console.print(f"{spent} were tried {retries.MOST_RETRIES} times and are left: --again insists.")
 
@@ -122,17 +154,22 @@ def _named(which: Which) -> dict[str, str]:
     return {name: str(value) for name, value in zip(names, which.arguments, strict=True) if value is not None}
 
 
-def _tell(trials: list[retries.Trial]) -> None:
+def _tell(trials: list[retries.Trial], of: int) -> None:
     reasons = Counter(trial.why for trial in trials)
-    console.print(f"{reasons.pop('', 0)} of {len(trials)} would pass now.")
+    first = f"the first {len(trials)} of {of}" if of > len(trials) else str(len(trials))
+    console.print(f"{reasons.pop('', 0)} of {first} would pass now.")
     for why, count in reasons.most_common():
         example = next(trial.row for trial in trials if trial.why == why)
-        console.print(f"{count} would not, row {example} for one: {why}", markup=False, soft_wrap=True)
+        console.print(f"{count} would not, row {example} for one: {why}", soft_wrap=True)
 
 
 @app.command()
 def skip(service: ServiceName, row: Row, reason: Reason, actor: Actor = "") -> None:
-    """Pass over a failed row for good: what it was of goes on without it, marked incomplete."""
+    """Pass over a failed row for good; what stands behind it goes on.
+
+    A submission is rejected as `passed-over` and is in no figure. After an event its reader keeps what it had of the
+    subject until the subject's next event; in national, figures say meanwhile that they are incomplete.
+    """
     _skip(service, row, reason, actor, nameless=False)
 
 
@@ -173,7 +210,10 @@ def waiting(service: ServiceName) -> None:
     console.print(table if table.row_count else "Nothing waits.")
 
 
-def operations(service: ServiceName, most: Annotated[int, typer.Option(help="How many, latest first.")] = 50) -> None:
+def operations(
+    service: ServiceName,
+    most: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, latest first.")] = 50,
+) -> None:
     """Show what was done to a service by hand: when, by whom, what."""
 
     async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:

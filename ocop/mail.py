@@ -3,6 +3,7 @@
 import re
 from typing import Annotated
 
+import asyncpg
 import typer
 from notifications import store
 from rich.table import Table
@@ -12,6 +13,8 @@ from ocop import databases, mailbox
 from ocop.console import console
 from ocop.errors import OcopError
 from ocop.home import Home
+from ocop.operator import Actor, named
+from servicekit import audit
 
 app = typer.Typer(help="Whom to tell by mail.", no_args_is_help=True)
 
@@ -23,6 +26,7 @@ _ADDRESS = re.compile(r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9.-]{1,255}")
 def contact(
     tenant: Annotated[str, typer.Argument(help="Province of the catalogue of 2025, for instance 2025-80.")],
     address: Annotated[str, typer.Argument(help="Mail address of the office.")],
+    actor: Actor = "",
 ) -> None:
     """Set the address at which a province is told; what was due meanwhile is sent there."""
     try:
@@ -32,7 +36,11 @@ def contact(
     if not _ADDRESS.fullmatch(address):
         raise OcopError(f"{address} is not a mail address.")
 
-    databases.work(NOTIFICATIONS, lambda connection: store.set_contact(connection, tenant, address))
+    async def work(connection: asyncpg.Connection) -> None:
+        await store.set_contact(connection, tenant, address)
+        await audit.record(connection, named(actor), "contact", {"tenant": tenant, "address": address})
+
+    databases.work(NOTIFICATIONS, work)
 
 
 @app.command()
@@ -54,8 +62,8 @@ def mails(
             raise OcopError(f"There are {len(kept)} mails.")
         message = kept[number - 1]
         for header in ("From", "To", "Subject", "Date", "Message-ID"):
-            console.print(f"{header}: {message[header]}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"\n{message.get_content()}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{header}: {message[header]}", highlight=False, soft_wrap=True)
+        console.print(f"\n{message.get_content()}", highlight=False, soft_wrap=True)
         return
     table = Table("", "date", "to", "subject", box=None, pad_edge=False)
     for place, message in enumerate(kept, start=1):

@@ -14,6 +14,8 @@ Actor = Annotated[
 ]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
+MOST_ID = 2**63 - 1  # that a row can have
+
 
 def named(actor: str) -> str:
     """The actor to note. Raises OcopError where there is no name at all."""

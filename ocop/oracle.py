@@ -33,7 +33,9 @@ from servicekit import database
 
 __all__ = ["Finding", "Named", "examine", "find", "records", "told", "wait_until_quiet"]
 
-LATE = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+Moment = tuple[datetime, UUID]
+NEVER: Moment = (datetime.min.replace(tzinfo=UTC), UUID(int=0))  # of what the gateway has no row of
+NOBODY: Moment = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))  # of what names no submission
 
 
 async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[Named] = ()) -> list[str]:
@@ -94,7 +96,7 @@ async def _tables(databases: Databases) -> list[Finding]:
             if reader in databases:
                 findings += await known_products(reader, databases[reader], databases["registry"])
     if "notifications" in databases:
-        findings += await tenants.of_deliveries(databases["notifications"], gateway)
+        findings += await tenants.of_deliveries(databases)
     return findings
 
 
@@ -123,24 +125,31 @@ async def _rebuilds(topic: str, databases: Databases) -> list[Rebuild]:
 
 
 async def told(bootstrap: str, urls: Mapping[str, str], findings: Sequence[Finding]) -> list[str]:
-    """Findings in words, in the order in which their submissions came in; the first with that event's whole way."""
+    """Findings in words, in the order in which their submissions came in; the first with that event's whole way.
+
+    What the gateway has lost, or never had, comes before all that it has.
+    """
     if not findings:
         return []
     async with AsyncExitStack() as stack:
         came = await _came(await _open(stack, urls), findings)
-    ordered = sorted(findings, key=lambda finding: came.get(finding, LATE))  # ids of one moment are in order, too
+
+    def moment(finding: Finding) -> Moment:
+        return came.get(finding, NEVER) if finding.who is not None else NOBODY
+
+    ordered = sorted(findings, key=moment)  # ids of one moment are in order, too
     words = [str(finding) for finding in ordered]
-    _, submission_id = came.get(ordered[0], LATE)
-    if ordered[0] in came:
+    who = ordered[0].who
+    if who is not None:
         try:
-            way = await trace.trace(bootstrap, urls, str(submission_id))
+            way = await trace.trace(bootstrap, urls, who if isinstance(who, tuple) else str(who))
         except OcopError as error:
             way = [("trace", str(error))]
         words[0] = "\n".join([words[0], *(f"    {where:14}{what}" for where, what in way)])
     return words
 
 
-async def _came(databases: Databases, findings: Sequence[Finding]) -> dict[Finding, tuple[datetime, UUID]]:
+async def _came(databases: Databases, findings: Sequence[Finding]) -> dict[Finding, Moment]:
     """When the submission of each finding was received, and its id, as far as the gateway has it."""
     ids = [finding.who for finding in findings if isinstance(finding.who, UUID)]
     causes = {identifier: identifier for identifier in ids}

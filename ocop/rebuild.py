@@ -46,7 +46,7 @@ def rebuild(
         reason=reason.strip(),
         dry_run=dry_run,
         accept=accept,
-        say=lambda text: notes.print(text, style="dim", markup=False, soft_wrap=True),
+        say=lambda text: notes.print(text, style="dim", soft_wrap=True),
     )
     try:
         result = asyncio.run(work)

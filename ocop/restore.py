@@ -14,6 +14,7 @@ from ocop.console import console, notes
 from ocop.consumer import bootstrap
 from ocop.errors import OcopError
 from ocop.operator import Actor, moment, named
+from ocop.services import Service
 from servicekit import adopt as adopting
 from servicekit import audit
 from servicekit import republish as republishing
@@ -26,6 +27,7 @@ def adopt(
 ) -> None:
     """Bring a database that was restored from a backup up to what the service has said since."""
     of = databases.service(service)
+    _says(of)
 
     async def work(connection: asyncpg.Connection) -> Adopted:
         take = adoption.take if of.wire == "gateway" else None
@@ -53,18 +55,20 @@ def republish(
 ) -> None:
     """Say again what a service has said, from its log of record: for a topic that was lost, which is made again."""
     of = databases.service(service)
-    own = [each.name for each in TOPICS.values() if each.service == of.wire]
+    own = _says(of)
     if topic is not None and topic not in own:
-        raise OcopError(f"{topic} is not written by {of.name}: {', '.join(own) or 'it writes none'}.")
+        raise OcopError(f"{topic} is not written by {of.name}: {', '.join(own)}.")
+    limits, who = (moment(since), moment(until)), named(actor)
 
     async def run() -> dict[str, int]:
         async with databases.opened(of) as connection:
-            await provision.topics(bootstrap(), [TOPICS[name] for name in own if topic in (None, name)])
-            what = {"topic": topic, "from": since, "to": until}
+            # Before anything is sent: what goes out stays out, whether the command comes to its end or not.
+            await audit.record(connection, who, "republish", {"topic": topic, "from": since, "to": until})
+            made = [TOPICS[name] for name in own if topic in (None, name)]
             counts = await republishing.republish(
-                connection, bootstrap(), of.wire, topic, moment(since), moment(until), _progress
+                connection, bootstrap(), of.wire, topic, *limits, _progress, lambda: provision.topics(bootstrap(), made)
             )
-            await audit.record(connection, named(actor), "republish", what | {"records": counts})
+            await audit.record(connection, who, "republished", {"records": counts})
             return counts
 
     notes.print("Taking the relay's place; where one leads, that takes half a minute.", style="dim")
@@ -74,6 +78,14 @@ def republish(
         raise OcopError(f"Kafka did not take it all: {error!r}. Call it again; repeats do no harm.") from error
     for name, count in counts.items():
         console.print(f"{name}: {count} records")
+
+
+def _says(of: Service) -> list[str]:
+    """The topics that a service writes. Raises OcopError where there are none."""
+    own = [each.name for each in TOPICS.values() if each.service == of.wire]
+    if not own:
+        raise OcopError(f"{of.name} says nothing on topics: start it; it reads on from where it stands.")
+    return own
 
 
 def _progress(topic: str, count: int) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +16,7 @@ from contracts.topics import DECIDERS, domain_topic
 from ocop import stack
 from ocop.errors import OcopError
 from ocop.home import Home
-from ocop.rules.evidence import READERS, all_partitions, uuid_of
+from ocop.rules.evidence import READERS, Named, all_partitions, uuid_of
 from servicekit import database
 
 Databases = Mapping[str, asyncpg.Connection]
@@ -22,88 +24,163 @@ Line = tuple[str, str]  # where, what
 
 MOMENT = "%Y-%m-%d %H:%M:%S"
 EARLIER = timedelta(minutes=1)  # the broker's clock may be behind the database's
+SHOWN = 5  # held or passed over rows of a subject
 
 
-async def trace(bootstrap: str, urls: Mapping[str, str], name: str) -> list[Line]:
-    """Everything that is known of a submission. `name`: its id, the id of an event that it caused, or the province's.
+@dataclass(slots=True)
+class Sought:
+    """A submission, as far as it is known: the gateway may have lost it, or never have had it."""
 
-    Reads the topics from the moment of its receipt on. Raises OcopError if there is none.
+    text: str  # as it was asked for
+    named: Named | None = None
+    ids: set[UUID] = field(default_factory=set)
+    services: Sequence[str] = ()  # who decides it, or has heard of it
+    since: datetime | None = None  # when it was received
+
+    def is_in(self, headers: Sequence[tuple[str, bytes | None]]) -> bool:
+        """Whether a record is the submission, or was caused by it."""
+        said = {name: (value or b"").decode(errors="replace") for name, value in headers}
+        event = (said.get("ce_source", ""), said.get("ce_id", ""))
+        if uuid_of(said.get("ce_correlationid")) in self.ids:
+            return True
+        return event == self.named if self.named else event[1] == self.text
+
+
+async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> list[Line]:
+    """Everything that is known of a submission. `name`: its id, the id of an event that it caused, the province's, or
+    the province's with its source.
+
+    Reads the topics from the moment of its receipt on; all of them for one that the gateway does not have. Raises
+    OcopError if it is nowhere.
     """
     async with AsyncExitStack() as opened:
         databases = {}
         for service, url in urls.items():
             databases[service] = connection = await database.connect(url, name="ocop-trace")
             opened.push_async_callback(connection.close)
-        submission = await _submission(databases, name)
-        received = f"{submission['received_at']:{MOMENT}}"
-        lines = [
-            ("gateway", f"received {received} as {submission['id']}"),
-            ("gateway", f"{submission['type']} {submission['event_id']} of {submission['source']}"),
-            ("gateway", f"subject {submission['subject_ref']} ({submission['subject']})"),
-            ("gateway", f"{submission['state']}; repeated {submission['repeated']} times"),
-        ]
-        lines += await _waiting_to_be_sent(databases, submission["id"])
-        lines += await _on_topics(bootstrap, submission)
-        if submission["service"] in databases:
-            events, decided = await _decided(databases[submission["service"]], submission)
+        sought, lines = await _received(databases, name)
+        lines += await _waiting_to_be_sent(databases, sought)
+        found = await _on_topics(bootstrap, sought)
+        if not (sought.services or found):
+            raise OcopError(f"There is no submission {sought.text}, and no event of that id.")
+        lines += found
+        causes = set(sought.ids)
+        for service in sought.services:
+            events, decided = await _decided(databases[service], service, sought)
             lines += decided
             for event in events:
-                lines += await _applied(databases, submission["service"], event)
+                lines += await _applied(databases, service, event)
+            causes |= {event["id"] for event in events}
         if "notifications" in databases:
-            lines += await _told(databases["notifications"], submission["id"])
+            lines += await _told(databases["notifications"], causes)
         return lines
 
 
-async def _submission(databases: Databases, name: str) -> asyncpg.Record:
-    ids = [identifier] if (identifier := uuid_of(name)) else []
+# -------------------------------------------------------------------- who it is
+
+
+async def _received(databases: Databases, name: str | Named) -> tuple[Sought, list[Line]]:
+    """What is sought, and what the gateway says of it."""
+    source, text = name if isinstance(name, tuple) else (None, name)
+    ids = [identifier] if source is None and (identifier := uuid_of(text)) else []
     for service in DECIDERS:
         if ids and service in databases:
-            ids += [
-                row["cause"] for row in await databases[service].fetch("SELECT cause FROM event WHERE id = $1", ids[0])
-            ]
+            query = "SELECT cause FROM event WHERE id = $1"
+            ids += [row["cause"] for row in await databases[service].fetch(query, ids[0])]
     rows = await databases["gateway"].fetch(
-        "SELECT * FROM submission WHERE id = ANY($1::uuid[]) OR event_id = $2 ORDER BY received_at", ids, name
+        """SELECT * FROM submission WHERE id = ANY($1::uuid[]) OR (event_id = $2 AND source = coalesce($3, source))
+           ORDER BY received_at""",
+        ids,
+        text,
+        source,
     )
+    _one(text, [((row["source"], row["event_id"]), row["id"]) for row in rows])
     if not rows:
-        raise OcopError(f"There is no submission {name}, and no event of that id.")
-    if len(rows) > 1:
-        found = ", ".join(f"{row['id']} ({row['source']})" for row in rows[:5])
-        raise OcopError(f"{len(rows)} submissions are called {name}; take one by its own id: {found}.")
-    return rows[0]
+        return await _heard_of(databases, text, source, ids), [("gateway", f"has no submission {text}")]
+    (row,) = rows
+    service = row["service"]
+    sought = Sought(
+        text,
+        (row["source"], row["event_id"]),
+        {row["id"]},
+        [service] if service in databases else [],
+        row["received_at"],
+    )
+    return sought, [
+        ("gateway", f"received {row['received_at']:{MOMENT}} as {row['id']}"),
+        ("gateway", f"{row['type']} {row['event_id']} of {row['source']}"),
+        ("gateway", f"subject {row['subject_ref']} ({row['subject']})"),
+        ("gateway", f"{row['state']}; repeated {row['repeated']} times"),
+    ]
 
 
-async def _waiting_to_be_sent(databases: Databases, submission_id: UUID) -> list[Line]:
+async def _heard_of(databases: Databases, text: str, source: str | None, ids: Sequence[UUID]) -> Sought:
+    """What deciding services have of a submission that the gateway does not have."""
+    found: dict[Named, UUID | None] = {}
+    services = []
+    for service in DECIDERS:
+        if service in databases:
+            rows = await databases[service].fetch(
+                """SELECT source, event_id, submission_id FROM inbox
+                   WHERE submission_id = ANY($1::uuid[]) OR (event_id = $2 AND source = coalesce($3, source))
+                   UNION ALL SELECT source, event_id, NULL FROM held
+                   WHERE n IS NULL AND event_id = $2 AND source = coalesce($3, source)""",
+                ids,
+                text,
+                source,
+            )
+            for row in rows:
+                event = (row["source"], row["event_id"])
+                found[event] = found.get(event) or row["submission_id"]
+            services += [service] if rows else []
+    _one(text, list(found.items()))
+    named = next(iter(found), (source, text) if source else None)
+    return Sought(text, named, {*ids, *filter(None, found.values())}, services)
+
+
+def _one(text: str, found: Sequence[tuple[Named, UUID | None]]) -> None:
+    if len(found) > 1:
+        which = ", ".join(f"{identifier} ({source})" for (source, _), identifier in found[:5])
+        raise OcopError(f"{len(found)} submissions are called {text}; take one by its own id: {which}.")
+
+
+# -------------------------------------------------------------------- where it is
+
+
+async def _waiting_to_be_sent(databases: Databases, sought: Sought) -> list[Line]:
     lines = []
     for service, connection in databases.items():
         if service in ("gateway", *DECIDERS):
             rows = await connection.fetch(
-                "SELECT id, topic FROM outbox WHERE headers ->> 'ce_correlationid' = $1 ORDER BY id", str(submission_id)
+                "SELECT id, topic FROM outbox WHERE headers ->> 'ce_correlationid' = ANY($1::text[]) ORDER BY id",
+                [str(each) for each in sought.ids],
             )
             lines += [(service, f"outbox row {row['id']} for {row['topic']}: not sent yet") for row in rows]
     return lines
 
 
-async def _on_topics(bootstrap: str, submission: asyncpg.Record) -> list[Line]:
+async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
         partitions = all_partitions()
         consumer.assign(partitions)
-        since = int((submission["received_at"] - EARLIER).timestamp() * 1000)
-        first = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
         ends = await consumer.end_offsets(partitions)
-        unread = {p for p in partitions if (found := first.get(p)) is not None and found.offset < ends[p]}
+        first = dict(await consumer.beginning_offsets(partitions))
+        if sought.since is not None:
+            since = int((sought.since - EARLIER).timestamp() * 1000)
+            found = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
+            first = {p: each.offset if (each := found.get(p)) is not None else ends[p] for p in partitions}
+        unread = {partition for partition in partitions if first[partition] < ends[partition]}
         for partition in partitions:
-            found = first.get(partition)
-            consumer.seek(partition, found.offset if found is not None else ends[partition])
+            consumer.seek(partition, first[partition])
         lines = []
-        wanted = ("ce_correlationid", str(submission["id"]).encode())
         while unread:
             for records in (await consumer.getmany(*unread, timeout_ms=500, max_records=5000)).values():
                 lines += [
                     ("kafka", f"{record.topic}/{record.partition}@{record.offset}: {_type(record.headers)}")
                     for record in records
-                    if wanted in record.headers
+                    if sought.is_in(record.headers)
                 ]
             unread = {p for p in unread if await consumer.position(p) < ends[p]}
         return sorted(lines, key=lambda line: ("submission" not in line[1], line[1]))
@@ -112,22 +189,26 @@ async def _on_topics(bootstrap: str, submission: asyncpg.Record) -> list[Line]:
 
 
 async def _decided(
-    connection: asyncpg.Connection, submission: asyncpg.Record
+    connection: asyncpg.Connection, service: str, sought: Sought
 ) -> tuple[list[asyncpg.Record], list[Line]]:
-    service, named = submission["service"], (submission["source"], submission["event_id"])
+    named = sought.named or ("", "")
     lines = []
     row = await connection.fetchrow("SELECT * FROM inbox WHERE source = $1 AND event_id = $2", *named)
     if row is None:
-        return [], [(service, "has not arrived")]
-    reason = f", {row['code']} {row['pointer'] or ''}".rstrip() if row["code"] else ""
-    lines.append((service, f"inbox: {row['state']}{reason}; {row['outcome_seq']} outcomes said"))
+        lines.append((service, "has not arrived"))
+    else:
+        reason = f", {row['code']} {row['pointer'] or ''}".rstrip() if row["code"] else ""
+        lines.append((service, f"inbox: {row['state']}{reason}; {row['outcome_seq']} outcomes said"))
     for held in await connection.fetch("SELECT * FROM held WHERE source = $1 AND event_id = $2", *named):
         what = f" for {held['waits_for']}" if held["waits_for"] else ""
         lines.append(
-            (service, f"held row {held['id']}: {held['reason']}{what}, since {held['since']:%Y-%m-%d %H:%M:%S}")
+            (
+                service,
+                f"held row {held['id']}: {held['reason']}{what}{_why(held['error'])}, since {held['since']:{MOMENT}}",
+            )
         )
     events = await connection.fetch(
-        "SELECT * FROM event WHERE id = ANY($1::uuid[]) ORDER BY sequence", row["event_ids"]
+        "SELECT * FROM event WHERE id = ANY($1::uuid[]) ORDER BY sequence", row["event_ids"] if row else []
     )
     lines += [(service, f"event {e['id']}: {e['type']}, {e['aggregate']} number {e['sequence']}") for e in events]
     return events, lines
@@ -143,6 +224,7 @@ async def _applied(databases: Databases, service: str, event: asyncpg.Record) ->
         )
         word = "applied" if (applied or 0) >= event["sequence"] else "NOT applied"
         lines.append((reader, f"{word}: stands at {applied or 0} of this subject"))
+        lines += [(reader, what) for what in await _aside(databases[reader], topic, event["subject"])]
     if "national" in databases:
         for projection in PROJECTIONS:
             for table in projection.tables:
@@ -155,11 +237,36 @@ async def _applied(databases: Databases, service: str, event: asyncpg.Record) ->
     return lines
 
 
-async def _told(connection: asyncpg.Connection, submission_id: UUID) -> list[Line]:
+async def _aside(reader: asyncpg.Connection, topic: str, subject: UUID) -> list[str]:
+    """What a reader holds of a subject and what it was made to pass over, and why."""
+    held = await reader.fetch(
+        "SELECT n, reason, error, since FROM held WHERE queue = $1 AND subject = $2 ORDER BY n LIMIT $3",
+        topic,
+        subject,
+        SHOWN,
+    )
+    skipped = await reader.fetch(
+        "SELECT n, actor, reason, error FROM skipped WHERE topic = $1 AND subject = $2 ORDER BY n LIMIT $3",
+        topic,
+        subject,
+        SHOWN,
+    )
+    return [
+        *(f"holds number {r['n']}: {r['reason']}{_why(r['error'])}, since {r['since']:{MOMENT}}" for r in held),
+        *(f"passed over number {r['n']}{_why(r['error'])}: {r['reason']} ({r['actor']})" for r in skipped),
+    ]
+
+
+def _why(error: Mapping[str, Any] | None) -> str:
+    """The first line of what went wrong."""
+    return f", {error['class']}: {(str(error.get('text', '')).splitlines() or [''])[0]}" if error else ""
+
+
+async def _told(connection: asyncpg.Connection, causes: set[UUID]) -> list[Line]:
     rows = await connection.fetch(
         """SELECT d.rule, d.due_at, d.cancelled, m.sent_at, m.attempts FROM delivery d LEFT JOIN mail m ON m.id = d.mail
-           WHERE d.cause = $1""",
-        submission_id,
+           WHERE d.cause = ANY($1::uuid[]) ORDER BY d.due_at""",
+        list(causes),
     )
     return [("notifications", f"{row['rule']}: {_mail(row)}") for row in rows]
 

@@ -110,7 +110,8 @@ class Batch:
 
     def arrived(self, event: Event, message: Message) -> InboxRow:
         """A submission not seen before."""
-        row = self.inbox.get(event) or InboxRow(message.named_uuid("correlationid"), None, new=True)
+        row = self.inbox.get(event) or InboxRow(None, None, new=True)
+        row.submission_id = message.named_uuid("correlationid")  # of a copy that did not decode it may be another
         row.digest = message.envelope.contentdigest if message.envelope and message.error is None else None
         row.about = records.about(message)
         self.inbox[event] = row
@@ -262,7 +263,6 @@ class Batch:
             self.held.changed.append(bad)
         self.held.promoted.add(bad.key)
         row = self.arrived(event, message)
-        row.submission_id = message.named_uuid("correlationid")
         self._say(message, row, "waiting", "behind-earlier", "/subject", {})
         return True
 

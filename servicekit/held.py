@@ -175,6 +175,7 @@ async def write(connection: Connection, changes: Changes) -> None:
             row.message.partition,
             row.message.offset,
         )
+    await wait_behind(connection, [row.id for row in changes.changed])
     if changes.added:
         await _insert(connection, changes.added)
     if changes.promoted:
@@ -226,6 +227,20 @@ async def _insert(connection: Connection, added: Sequence[HeldRow]) -> None:
     failed = [row.message for row in added if row.reason == "failed"]
     if failed:
         await breaker.watch(connection, [(each.topic, each.partition, each.offset) for each in failed])
+
+
+async def wait_behind(connection: Connection, stay: Sequence[int]) -> None:
+    """Takes the mark off what was to be tried, but stands behind rows that stay: only the first of a subject is tried.
+    Nothing stands behind a record of a topic without numbers."""
+    if stay:
+        await connection.execute(
+            """UPDATE held b SET ready = false FROM held h
+               WHERE h.id = ANY($1::bigint[]) AND NOT h.ready AND h.reason IN ('failed', 'waiting')
+                 AND (h.n IS NOT NULL OR h.queue <> h.topic)
+                 AND b.queue = h.queue AND b.subject = h.subject AND b.ready
+                 AND coalesce(b.n, b.id) > coalesce(h.n, h.id)""",
+            stay,
+        )
 
 
 async def hold_bare(connection: Connection, message: Message, error: dict[str, Any]) -> None:

@@ -116,13 +116,14 @@ class Projectors:
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
         """Marks the next row of a subject failed again, unless another has taken it meanwhile."""
-        await connection.execute(
+        rows = await connection.fetch(
             """UPDATE held SET reason = 'failed', ready = false, error = $3::jsonb
                WHERE ready AND id = (SELECT id FROM held WHERE queue = $1 AND subject = $2
-                                     ORDER BY coalesce(n, id) LIMIT 1)""",
+                                     ORDER BY coalesce(n, id) LIMIT 1) RETURNING id""",
             *key,
             error,
         )
+        await held.wait_behind(connection, [row["id"] for row in rows])
 
     async def skip(self, connection: Connection, row: HeldRow) -> bool:
         """Goes on behind an event that failed, as if its number had been applied."""

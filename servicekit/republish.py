@@ -5,7 +5,7 @@ While it runs it is the service's relay: what is decided meanwhile waits in the 
 each subject's events still come in the order of their numbers. Repeats are legal; readers skip what they have.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,14 +29,18 @@ async def republish(
     since: datetime | None = None,
     until: datetime | None = None,
     say: Callable[[str, int], None] = lambda _topic, _count: None,
+    make: Callable[[], Awaitable[object]] | None = None,
 ) -> dict[str, int]:
     """Sends one topic of the service again, or all; returns how many records each got.
 
     `since` and `until` limit it to what was recorded (outcomes, submissions: received) from then and before then.
-    `connection` must be one of its own: it holds the relay's lock until it is closed. Raises KafkaError or TimeoutError
-    if Kafka does not take a record; what was sent until then does no harm.
+    `make` makes topics that are lost: not before nobody else sends, for a leader would begin a new one with what is
+    youngest. `connection` must be one of its own: it holds the relay's lock until it is closed. Raises KafkaError or
+    TimeoutError if Kafka does not take a record; what was sent until then does no harm.
     """
-    await relay.take_over(connection)
+    await relay.take_over(connection, service)
+    if make is not None:
+        await make()
     producer = await start_producer(bootstrap, f"{service}-republish")
     counts: dict[str, int] = {}
     try:

@@ -42,7 +42,9 @@ async def skip(
         actor,
         reason,
     )
-    handler = next(each for each in handlers if row.message.topic in each.topics)
+    handler = next((each for each in handlers if row.message.topic in each.topics), None)
+    if handler is None:
+        raise SkipError(f"Nothing here takes rows of {row.message.topic}.")
     if not await handler.skip(connection, row):
         raise SkipError(f"Row {held_id} is not the first of its queue: something before it is held or missing.")
     what = {"row": held_id, "place": row.message.place, "source": row.source, "id": row.event_id, "reason": reason}

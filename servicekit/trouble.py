@@ -12,14 +12,23 @@ from servicekit import message
 from servicekit.database import Connection
 from servicekit.message import Message
 
-_TYPE: Final = "(SELECT pair ->> 1 FROM jsonb_array_elements(h.headers) pair WHERE pair ->> 0 = 'ce_type' LIMIT 1)"
-_TENANT: Final = "(SELECT pair ->> 1 FROM jsonb_array_elements(h.headers) pair WHERE pair ->> 0 = 'ce_tenant' LIMIT 1)"
 
-# Failed rows that a `Which` names, as rows `h`; its arguments come first.
-MATCH: Final = f"""h.reason = 'failed' AND ($1::bigint IS NULL OR h.id = $1)
-    AND ($2::text IS NULL OR {_TYPE} = $2) AND ($3::text IS NULL OR h.error ->> 'class' = $3)
-    AND ($4::text IS NULL OR h.error ->> 'field' = $4)
-    AND ($5::timestamptz IS NULL OR h.since >= $5) AND ($6::timestamptz IS NULL OR h.since < $6)"""
+def _header(row: str, name: str) -> str:
+    """What a header of a held row says, in SQL."""
+    return f"(SELECT pair ->> 1 FROM jsonb_array_elements({row}.headers) pair WHERE pair ->> 0 = '{name}' LIMIT 1)"  # noqa: S608  # constants
+
+
+def match(row: str) -> str:
+    """Failed rows that a `Which` names, in SQL, as rows of that alias; its arguments come first."""
+    return f"""{row}.reason = 'failed' AND ($1::bigint IS NULL OR {row}.id = $1)
+    AND ($2::text IS NULL OR {_header(row, "ce_type")} = $2) AND ($3::text IS NULL OR {row}.error ->> 'class' = $3)
+    AND ($4::text IS NULL OR {row}.error ->> 'field' = $4)
+    AND ($5::timestamptz IS NULL OR {row}.since >= $5) AND ($6::timestamptz IS NULL OR {row}.since < $6)"""
+
+
+MATCH: Final = match("h")
+_TYPE: Final = _header("h", "ce_type")
+_TENANT: Final = _header("h", "ce_tenant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,11 @@ async def failures(connection: Connection) -> list[asyncpg.Record]:
                                 AND coalesce(b.n, b.id) > coalesce(h.n, h.id))), 0)::bigint AS behind
            FROM held h WHERE h.reason = 'failed' GROUP BY 1, 2, 3 ORDER BY rows DESC, 1, 2, 3"""  # noqa: S608  # constants
     )
+
+
+async def count(connection: Connection, which: Which) -> int:
+    """How many failed rows there are of these."""
+    return int(await connection.fetchval(f"SELECT count(*) FROM held h WHERE {MATCH}", *which.arguments))  # noqa: S608  # a constant
 
 
 async def show(connection: Connection, held_id: int) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""O3: every reader has applied 1 … n of every subject, each once, or a held row says why not."""
+"""O3: every reader has applied 1 … n of every subject, each once, or the next number is held as failed."""
 
 import json
 from collections.abc import Collection
@@ -12,11 +12,17 @@ from ocop.rules.evidence import Connection, Finding, Record, rows, skipped, uuid
 
 
 async def applied(reader: str, connection: Connection, topic: str, owner: Connection) -> list[Finding]:
-    """Compares how far a reader stands in a numbered topic with the log of who writes it."""
+    """Compares how far a reader stands in a numbered topic with the log of who writes it.
+
+    Only the next number explains that a subject stands: it was read and failed. A row held before a gap explains
+    nothing, for what is missing is on the topic (O2) and all of the topic has been read. Nothing of a numbered topic
+    waits for a reference, and bytes that name no number are of no queue.
+    """
     query = "SELECT subject, applied FROM stream WHERE topic = $1"
     stands = {row["subject"]: row["applied"] async for row in rows(connection, query, topic)}
-    held = await connection.fetch("SELECT DISTINCT subject FROM held WHERE queue = $1", topic)
-    explained = {row["subject"] for row in held}
+    query = """SELECT DISTINCT ON (subject) subject, n, reason FROM held WHERE queue = $1
+               ORDER BY subject, coalesce(n, id)"""
+    heads = {row["subject"]: (row["n"], row["reason"]) for row in await connection.fetch(query, topic)}
     findings = []
     logged = set()
     query = """SELECT DISTINCT ON (subject) subject, sequence, id FROM event WHERE aggregate = $1
@@ -24,8 +30,10 @@ async def applied(reader: str, connection: Connection, topic: str, owner: Connec
     async for row in rows(owner, query, TOPICS[topic].aggregate):
         subject, last = row["subject"], row["sequence"]
         logged.add(subject)
-        if stands.get(subject, 0) != last and subject not in explained:
-            text = f"{reader}: {topic} {subject} is applied to {stands.get(subject, 0)} of {last}"
+        stand, head = stands.get(subject, 0), heads.get(subject)
+        if stand != last and not (stand < last and head == (stand + 1, "failed")):
+            held = f", and holds {head[0]} as {head[1]}" if head else ""
+            text = f"{reader}: {topic} {subject} is applied to {stand} of {last}{held}"
             findings.append(Finding("O3", text, row["id"]))
     for subject, number in stands.items():
         if number and subject not in logged:
@@ -69,8 +77,13 @@ class Deliveries:
 
     async def compare(self, connection: Connection) -> list[Finding]:
         """What is missing among the deliveries, or too many, when all topics have been seen."""
-        if await connection.fetchval("SELECT EXISTS (SELECT FROM held UNION ALL SELECT FROM skipped WHERE n IS NULL)"):
+        named = "queue IS NOT NULL OR source <> ''"
+        if await connection.fetchval(
+            f"""SELECT EXISTS (SELECT FROM held WHERE {named}
+                               UNION ALL SELECT FROM skipped WHERE n IS NULL AND ({named}))"""  # noqa: S608  # from above
+        ):
             return []  # what was put aside explains itself; which deliveries hang on it cannot be told
+        # What names nothing hangs on nothing: it was thrown in beside what was said.
         findings = []
         missing = dict(self._expected)
         async for row in rows(connection, "SELECT id, rule, cause, cancelled, mail FROM delivery"):

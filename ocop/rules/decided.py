@@ -2,9 +2,16 @@
 
 from sys import intern
 
+from contracts.submission import WITHDRAWN
 from ocop.rules.evidence import Connection, Finding, Named, rows
 
 HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
+# With the reason of the last outcome that says so; what a conflict was told is of another copy.
+ACCEPTED = """SELECT s.source, s.event_id, s.type, s.state, o.code, o.pointer FROM submission s
+    LEFT JOIN LATERAL (SELECT code, pointer FROM outcome o
+                       WHERE o.source = s.source AND o.event_id = s.event_id AND o.state = s.state
+                         AND o.code IS DISTINCT FROM 'conflict' ORDER BY o.number DESC LIMIT 1) o ON true
+    WHERE s.service = $1"""
 
 
 async def decided(gateway: Connection, service: str, decider: Connection) -> list[Finding]:
@@ -17,9 +24,10 @@ async def decided(gateway: Connection, service: str, decider: Connection) -> lis
 
 
 async def _states(gateway: Connection, service: str, decider: Connection) -> list[Finding]:
-    inbox: dict[Named, str] = {}
-    async for row in rows(decider, "SELECT source, event_id, state FROM inbox"):
-        inbox[intern(row["source"]), row["event_id"]] = intern(row["state"])
+    inbox: dict[Named, tuple[str, str, int]] = {}
+    query = "SELECT source, event_id, state, code, pointer, cardinality(event_ids) AS made FROM inbox"
+    async for row in rows(decider, query):
+        inbox[intern(row["source"]), row["event_id"]] = (intern(row["state"]), _reason(row), row["made"])
     held: dict[Named, list[str]] = {}
     async for row in rows(decider, "SELECT source, event_id, reason FROM held WHERE source <> '' AND event_id <> ''"):
         held.setdefault((intern(row["source"]), row["event_id"]), []).append(intern(row["reason"]))
@@ -29,14 +37,19 @@ async def _states(gateway: Connection, service: str, decider: Connection) -> lis
         findings.append(Finding("O1", f"{service}: {event} {text}", event))
 
     accepted: set[Named] = set()
-    async for row in rows(gateway, "SELECT source, event_id, state FROM submission WHERE service = $1", service):
+    async for row in rows(gateway, ACCEPTED, service):
         event = (intern(row["source"]), row["event_id"])
         accepted.add(event)
-        state, reasons = inbox.get(event), held.get(event, [])
-        if state is None:
+        if event not in inbox:
             found(event, "was accepted and never arrived")
-        elif state != row["state"]:
+            continue
+        (state, reason, made), reasons = inbox[event], held.get(event, [])
+        if state == "applied" and made != (row["type"] != WITHDRAWN):
+            found(event, f"is applied and has made {made} events")
+        if state != row["state"]:
             found(event, f"is {state}, the gateway says {row['state']}")
+        elif reason != _reason(row):
+            found(event, f"is {state} for {reason!r}, the gateway says {_reason(row)!r}")
         elif len(reasons) != (1 if state in HELD else 0) or not set(reasons) <= set(HELD.get(state, ())):
             found(event, f"is {state}, with held rows {reasons}")
     for event in inbox.keys() - accepted:
@@ -60,14 +73,18 @@ async def _heads(service: str, decider: Connection) -> list[Finding]:
 
 
 async def _events(service: str, decider: Connection) -> list[Finding]:
-    """What was applied has said what the inbox names, and nothing else has been said."""
-    said = "SELECT source, event_id, state, unnest(event_ids) AS id FROM inbox"
+    """What was applied has said what the inbox names, as its cause, and nothing else has been said."""
+    said = "SELECT source, event_id, submission_id, state, unnest(event_ids) AS id FROM inbox"
     missing = await decider.fetch(
         f"SELECT source, event_id, id FROM ({said}) i WHERE NOT EXISTS (SELECT FROM event e WHERE e.id = i.id)"  # noqa: S608  # from above
     )
     strange = await decider.fetch(
         f"""SELECT e.id, i.state FROM event e LEFT JOIN ({said}) i ON i.id = e.id
             WHERE i.state IS DISTINCT FROM 'applied'"""  # noqa: S608  # from above
+    )
+    others = await decider.fetch(
+        f"""SELECT i.source, i.event_id, e.id, e.cause FROM event e JOIN ({said}) i ON i.id = e.id
+            WHERE i.submission_id IS DISTINCT FROM e.cause"""  # noqa: S608  # from above
     )
     return [
         *(
@@ -77,10 +94,19 @@ async def _events(service: str, decider: Connection) -> list[Finding]:
             for row in missing
         ),
         *(
+            Finding("O1", f"{service}: {_event(row)} has made {row['id']}, caused by {row['cause']}", _event(row))
+            for row in others
+        ),
+        *(
             Finding("O1", f"{service}: event {row['id']} is in the log, its submission {row['state']}", row["id"])
             for row in strange
         ),
     ]
+
+
+def _reason(row: object) -> str:
+    """Code and place, as both sides write them."""
+    return f"{row['code'] or ''} {row['pointer'] or ''}".strip()  # type: ignore[index]  # as below
 
 
 def _event(row: object) -> Named:

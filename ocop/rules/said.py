@@ -1,17 +1,18 @@
 """O2: what was decided is on its topic, byte for byte, first appearances in order; nothing else is there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Any
 from uuid import UUID
 
+from contracts.outcome import FINAL
 from contracts.topics import domain_topic
 from ocop.rules.evidence import Connection, Finding, Named, Record, digest, of_headers, rows, uuid_of
 
 
 class Submissions:
-    """Sees a submission topic: every record is a submission of the gateway's, under its subject's key."""
+    """Sees a submission topic: every record is a submission of the gateway's, headers too, under its subject's key."""
 
     def __init__(self, known: Mapping[UUID, bytes]) -> None:
         self._known = known
@@ -20,13 +21,18 @@ class Submissions:
     @classmethod
     async def of(cls, gateway: Connection, service: str) -> "Submissions":
         """For the submissions that a service decides."""
-        query = "SELECT id, payload FROM submission WHERE service = $1"
-        return cls({row["id"]: digest(row["payload"]) async for row in rows(gateway, query, service)})
+        query = "SELECT id, headers, payload FROM submission WHERE service = $1"
+        return cls(
+            {
+                row["id"]: digest(of_headers(row["headers"]), row["payload"])
+                async for row in rows(gateway, query, service)
+            }
+        )
 
     def see(self, record: Record) -> None:
         """One record."""
         submission_id = uuid_of(record.said("ce_correlationid"))
-        if submission_id is None or self._known.get(submission_id) != digest(record.value):
+        if submission_id is None or self._known.get(submission_id) != digest(of_headers(record.headers), record.value):
             self._findings.append(Finding("O2", f"{record.place} is no submission of the gateway's", record.event))
         elif record.key != (record.said("ce_subject") or "").encode():
             self._findings.append(Finding("O2", f"{record.place} is not under its subject's key", record.event))
@@ -37,7 +43,7 @@ class Submissions:
 
 
 class Log:
-    """Sees a domain topic: the log of one aggregate, each event at least once, and nothing else of this service."""
+    """Sees a domain topic: the log of one aggregate, each event at least once, and nothing else, whoever said it."""
 
     def __init__(self, service: str, aggregate: str) -> None:
         self.service, self.aggregate = service, aggregate
@@ -73,8 +79,7 @@ class Log:
         event_id = uuid_of(record.said("ce_id"))
         known = self._known.get(event_id) if event_id else None
         if event_id is None or known is None:
-            if record.said("ce_source") == f"/services/{self.service}":
-                self._found(f"{record.place} is not in the log", event_id)
+            self._found(f"{record.place} is not in the log", event_id)
             return
         subject, number, content = known
         if digest(of_headers(record.headers), record.value) != content:
@@ -97,11 +102,15 @@ class Log:
 
 
 class Outcomes:
-    """Sees an outcome topic: it says what the inbox says, and says the end of every submission."""
+    """Sees an outcome topic: it says what the inbox says, and says the end of every submission.
+
+    An end is one for ever: with another number, too, none is said that is not the inbox's. What a conflict was told is
+    of another copy, and no end.
+    """
 
     def __init__(self, service: str) -> None:
         self.service = service
-        self._inbox: dict[Named, tuple[str, int]] = {}
+        self._inbox: dict[Named, tuple[str, int, bytes]] = {}
         self._unsaid: set[Named] = set()
         self._findings: list[Finding] = []
 
@@ -109,8 +118,10 @@ class Outcomes:
     async def of(cls, service: str, decider: Connection, gateway: Connection) -> "Outcomes":
         """For what a service says of its inbox."""
         seen = cls(service)
-        async for row in rows(decider, "SELECT source, event_id, state, outcome_seq FROM inbox"):
-            seen._inbox[intern(row["source"]), row["event_id"]] = (intern(row["state"]), row["outcome_seq"])
+        query = "SELECT source, event_id, state, outcome_seq, code, pointer, event_ids FROM inbox"
+        async for row in rows(decider, query):
+            said = _told(row["code"], row["pointer"], map(str, row["event_ids"]))
+            seen._inbox[intern(row["source"]), row["event_id"]] = (intern(row["state"]), row["outcome_seq"], said)
         # A conflict takes a number too; then the end of the first has an earlier one.
         conflicts = await gateway.fetch("SELECT source, event_id FROM outcome WHERE code = 'conflict'")
         seen._unsaid = seen._inbox.keys() - {(row["source"], row["event_id"]) for row in conflicts}
@@ -119,26 +130,38 @@ class Outcomes:
     def see(self, record: Record) -> None:
         """One record."""
         if record.said("ce_source") != f"/services/{self.service}":
+            self._findings.append(Finding("O2", f"{record.place} is not said by {self.service}", record.event))
             return
         try:
             outcome: dict[str, Any] = json.loads(record.value)
             event = (outcome["source"], outcome["event_id"])
             number, state = int(record.said("ce_subjectsequence") or ""), outcome["state"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            text = f"{record.place} claims to be an outcome and cannot be read"
-            self._findings.append(Finding("O2", text))
+            code, told = outcome.get("code"), _told(outcome.get("code"), outcome.get("pointer"), outcome["event_ids"])
+            known, last, said = self._inbox.get(event, ("", 0, b""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._findings.append(Finding("O2", f"{record.place} claims to be an outcome and cannot be read"))
             return
-        known, last = self._inbox.get(event, ("", 0))
         if number > last:
-            text = f"{record.place} tells of {event} what its decider does not know"
-            self._findings.append(Finding("O2", text, event))
-        elif number == last and outcome.get("code") != "conflict":
+            self._found(event, f"{record.place} tells of {event} what its decider does not know")
+        elif code == "conflict":
+            return
+        elif state != known:
+            if number == last or state in FINAL:
+                self._found(event, f"{record.place} says {state}, the inbox {known}")
+        elif number == last and told != said:
+            self._found(event, f"{record.place} says {state} otherwise than the inbox")
+        if number == last:
             self._unsaid.discard(event)
-            if state != known:
-                text = f"{record.place} says {state}, the inbox {known}"
-                self._findings.append(Finding("O2", text, event))
+
+    def _found(self, event: Named, text: str) -> None:
+        self._findings.append(Finding("O2", text, event))
 
     async def end(self) -> list[Finding]:
         """What was wrong, and what was never said."""
         unsaid = [Finding("O2", f"{self.service}: the end of {e} was never said", e) for e in sorted(self._unsaid)]
         return [*self._findings, *unsaid]
+
+
+def _told(code: str | None, pointer: str | None, event_ids: Iterable[str]) -> bytes:
+    """A digest of what an outcome says besides its state; what is not written is empty."""
+    return digest((code or "").encode(), (pointer or "").encode(), *(each.encode() for each in event_ids))

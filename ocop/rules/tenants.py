@@ -70,18 +70,36 @@ async def of_decider(service: str, decider: Connection) -> list[Finding]:
     return findings
 
 
-async def of_deliveries(notifications: Connection, gateway: Connection) -> list[Finding]:
-    """Deliveries that are another's than the submission that they tell of."""
-    owners: dict[UUID, str] = {}
-    async for row in rows(notifications, "SELECT cause, tenant FROM delivery WHERE rule IN ('rejected', 'waiting')"):
-        owners[row["cause"]] = row["tenant"]
-    wrong = await gateway.fetch(
-        """SELECT s.id, s.tenant FROM submission s JOIN unnest($1::uuid[], $2::text[]) AS told(id, tenant)
-           ON s.id = told.id WHERE s.tenant <> told.tenant""",
-        list(owners),
-        list(owners.values()),
-    )
-    return [
-        Finding("O7", f"notifications: {row['tenant']}'s {row['id']} is told to {owners[row['id']]}", row["id"])
-        for row in wrong
-    ]
+# Where the cause of a delivery is, by its rule, and whose it is there.
+CAUSES = {
+    ("rejected", "waiting"): ("gateway", "SELECT id, tenant FROM submission"),
+    ("revoked",): ("evaluation", "SELECT id, headers ->> 'ce_tenant' AS tenant FROM event"),
+}
+
+
+async def of_deliveries(databases: Databases) -> list[Finding]:
+    """Deliveries that are another's than the submission or the revocation that they tell of, and mails that are
+    another's than what they tell."""
+    notifications, findings = databases["notifications"], []
+    for rules, (service, whose) in CAUSES.items():
+        if service not in databases:
+            continue
+        owners: dict[UUID, str] = {}
+        query = "SELECT cause, tenant FROM delivery WHERE rule = ANY($1::text[])"
+        async for row in rows(notifications, query, list(rules)):
+            owners[row["cause"]] = row["tenant"]
+        wrong = await databases[service].fetch(
+            f"""SELECT c.id, c.tenant FROM ({whose}) c JOIN unnest($1::uuid[], $2::text[]) AS told(id, tenant)
+                ON c.id = told.id WHERE c.tenant IS DISTINCT FROM told.tenant""",  # noqa: S608  # from above
+            list(owners),
+            list(owners.values()),
+        )
+        for row in wrong:
+            text = f"notifications: {row['tenant']}'s {row['id']} is told to {owners[row['id']]}"
+            findings.append(Finding("O7", text, row["id"]))
+    query = """SELECT d.cause, d.tenant, m.tenant AS told FROM delivery d JOIN mail m ON m.id = d.mail
+               WHERE m.tenant <> d.tenant"""
+    for row in await notifications.fetch(query):
+        text = f"notifications: {row['tenant']}'s {row['cause']} is in a mail to {row['told']}"
+        findings.append(Finding("O7", text, row["cause"]))
+    return findings

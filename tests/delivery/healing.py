@@ -86,10 +86,11 @@ async def unwell(health: Sequence[str]) -> list[str]:
 
 
 async def healed(bootstrap: str, urls: Mapping[str, str], health: Sequence[str], seconds: float) -> None:
-    """Waits until all are live and ready, and then until what is there at that moment has gone on."""
+    """Waits until all are live and ready, and then until what is there at that moment has gone on. Looks at least
+    once."""
     until = time.monotonic() + seconds
-    since, missing = None, ["nothing was looked at"]
-    while time.monotonic() < until:
+    since = None
+    while True:
         try:
             missing = await unwell(health)
             if not missing:
@@ -99,6 +100,8 @@ async def healed(bootstrap: str, urls: Mapping[str, str], health: Sequence[str],
                     return
         except AWAY as error:
             missing = [repr(error)]
+        if time.monotonic() >= until:
+            break
         await asyncio.sleep(0.1)
     raise NotHealedError(f"after {seconds:.0f} s: " + "; ".join(missing))
 

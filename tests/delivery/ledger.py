@@ -11,6 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+INTENTS = (
+    "good",
+    "duplicate",
+    "conflict",
+    "late-reference",
+    "never-reference",
+    "withdrawn",
+    "rule-breach",
+    "foreign-reference",
+    "hostile",
+)
 SAID = ("accepted", "duplicate", "conflict", "refused", "unavailable", "unknown")
 
 
@@ -24,7 +35,7 @@ class Sending:
     type: str
     subject: str  # as <namespace>/<ref>; of a withdrawal, the id of its target
     sha256: str  # of the event's own bytes
-    intent: str  # good, duplicate, conflict, late-reference, never-reference, withdrawn, rule-breach or hostile
+    intent: str  # one of INTENTS
     ends: tuple[str, ...]  # states in which it may end; "refused" where the answer must say so
 
 
@@ -38,6 +49,7 @@ class Answer:
 
 
 UNKNOWN = Answer("unknown")
+NO_RETRY_AFTER = " without Retry-After"  # behind the code of one that is unavailable and does not say for how long
 
 
 @dataclass(frozen=True, slots=True)

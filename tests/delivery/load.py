@@ -10,7 +10,7 @@ from itertools import count
 import httpx2
 
 from tests.delivery.author import REFUSED, Item
-from tests.delivery.ledger import UNKNOWN, Answer, Ledger
+from tests.delivery.ledger import NO_RETRY_AFTER, UNKNOWN, Answer, Ledger
 from tests.delivery.stream import BATCH, LANES, Lane, Request
 from tests.delivery.system import System
 
@@ -41,6 +41,7 @@ class Load:
         self._extra = 0.0
         self.sent = 0  # events that are to be accepted, each counted once however often it was sent
         self.answers: Counter[str] = Counter()
+        self.forms: Counter[str] = Counter()  # of requests, races and hostile ones
         self.lanes = [Lane(seed, tenant, system) for tenant, system in LANES]
 
     async def run(self, until: Callable[[], bool]) -> None:
@@ -69,6 +70,7 @@ class Load:
     async def _together(self, client: httpx2.AsyncClient, requests: Sequence[Request]) -> None:
         first = self._random.randrange(len(self.gateways))
         self.sent += sum(_own(item) for request in requests for item in request.items)
+        self.forms.update(form for request in requests for form in request.forms)
         await asyncio.gather(*(self._send(client, request, first + n) for n, request in enumerate(requests)))
 
     async def _send(self, client: httpx2.AsyncClient, request: Request, gateway: int) -> None:
@@ -111,7 +113,8 @@ def _read(response: httpx2.Response, request: Request) -> list[Answer]:
     """What the response says of each event."""
     items = len(request.items)
     if response.status_code in (429, 503):
-        return [Answer("unavailable", str(response.status_code))] * items
+        when = "" if response.headers.get("Retry-After", "").isdigit() else NO_RETRY_AFTER
+        return [Answer("unavailable", f"{response.status_code}{when}")] * items
     if response.status_code >= 500:
         return [Answer("unknown", str(response.status_code))] * items
     body = response.json()

@@ -1,4 +1,4 @@
-"""O7: every mail that was asked for is sent; one is sent again only after a crash, under the same Message-ID."""
+"""O7: every mail that was asked for is sent to its tenant; again only after a crash, under the same Message-ID."""
 
 import asyncio
 import re
@@ -44,19 +44,34 @@ async def wait_until_sent(url: str, seconds: float) -> list[str]:
 
 
 async def compare(directory: Path, url: str, crashes: int) -> list[Finding]:
-    """What the mail server has, against what notifications says that it sent."""
+    """What the mail server has, against what notifications says that it sent, and to whom.
+
+    One of `crashes` can have come between a mail and its mark in each replica, which has one mail at a time.
+    """
     connection = await database.connect(url, name="mails")
     try:
-        sent = {row["id"] for row in await connection.fetch("SELECT id FROM mail WHERE sent_at IS NOT NULL")}
+        rows = await connection.fetch(
+            """SELECT id, tenant, contact.mail AS told FROM mail LEFT JOIN contact USING (tenant)
+               WHERE sent_at IS NOT NULL"""
+        )
     finally:
         await connection.close()
-    names = [MESSAGE_ID.fullmatch(str(mail["Message-ID"])) for mail in mailbox.read(directory)]
-    kept = Counter(UUID(name[1]) for name in names if name)
-    findings = [Finding("O7", f"mail {mail} is said to be sent and did not come") for mail in sent - kept.keys()]
-    findings += [Finding("O7", f"mail {mail} came and was not sent") for mail in kept.keys() - sent]
-    if len(names) != kept.total():
-        findings.append(Finding("O7", f"{len(names) - kept.total()} mails have another Message-ID"))
+    sent = {row["id"]: row for row in rows}
+    came = [(MESSAGE_ID.fullmatch(str(mail["Message-ID"])), str(mail["To"])) for mail in mailbox.read(directory)]
+    names = [(UUID(name[1]), to) for name, to in came if name]
+    kept = Counter(mail for mail, _ in names)
+    findings = [Finding("O7", f"mail {mail} is said to be sent and did not come") for mail in sent.keys() - kept.keys()]
+    findings += [Finding("O7", f"mail {mail} came and was not sent") for mail in kept.keys() - sent.keys()]
+    for mail, to in names:
+        if mail in sent and to != sent[mail]["told"]:
+            text = f"mail {mail} of {sent[mail]['tenant']} went to {to}, not to {sent[mail]['told']}"
+            findings.append(Finding("O7", text))
+    if len(names) != len(came):
+        findings.append(Finding("O7", f"{len(came) - len(names)} mails have another Message-ID"))
     repeated = kept.total() - len(kept)
     if repeated > crashes * REPLICAS:
         findings.append(Finding("O7", f"{repeated} mails came again, after {crashes} crashes"))
+    for mail, times in kept.items():
+        if times > 1 + crashes:
+            findings.append(Finding("O7", f"mail {mail} came {times} times, after {crashes} crashes"))
     return findings

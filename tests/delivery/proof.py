@@ -1,6 +1,7 @@
 """Results of the long proofs, kept outside git under `.proof/`: by proof, commit and part.
 
-A part that is done for a commit is not run again; a tree with changes has no commit to be stamped with.
+A part that is done for a commit is not run again. A tree with changes has no commit to be stamped with: what was
+measured there is neither kept nor believed, for the next changes have the same stamp.
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 PROOFS = REPOSITORY / ".proof"
+DIRTY = "-dirty"
 
 
 class DirtyTreeError(Exception):
@@ -22,7 +24,7 @@ def commit(*, dirty: bool, besides: str = "") -> str:
     changed = _git("status", "--porcelain", "--", ".", *([f":!{besides}"] if besides else []))
     if changed and not dirty:
         raise DirtyTreeError(f"Commit first, or say --dirty:\n{changed}")
-    return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
+    return _git("rev-parse", "--short=12", "HEAD") + (DIRTY if changed else "")
 
 
 def _git(*arguments: str) -> str:
@@ -40,14 +42,16 @@ def directory(proof: str, stamp: str) -> Path:
 def done(proof: str, stamp: str, part: str) -> dict[str, Any] | None:
     """The result of a part that was run for this commit."""
     path = directory(proof, stamp) / f"{part}.json"
-    if not path.exists():
+    if stamp.endswith(DIRTY) or not path.exists():
         return None
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 
 
 def keep(proof: str, stamp: str, part: str, result: dict[str, Any]) -> None:
-    """Writes the result of a part, whole or not at all."""
+    """Writes the result of a part, whole or not at all; of a tree with changes not at all."""
+    if stamp.endswith(DIRTY):
+        return
     path = directory(proof, stamp) / f"{part}.json"
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n")

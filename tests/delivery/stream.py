@@ -10,8 +10,9 @@ import json
 import random
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Any
 
 from tests.delivery import hostile
@@ -28,6 +29,13 @@ LANES = (
     ("2025-33", "ocop"),
 )
 MOST_IN_A_BATCH = 60
+HOSTILE_EVERY, RACE_EVERY = 5, 9  # steps of a lane: so 1,500 events of all lanes meet every form of both
+HOSTILE_IN_A_BATCH = 3
+NO_KEY = "no key"
+# Forms of `hostile`, by their places there.
+WHOLE = (*(f"whole {n}" for n in range(len(hostile.whole(b"")))), NO_KEY)
+ALONE = tuple(f"alone {n}" for n in range(len(hostile.alone(b"", "source", {"namespace": "", "ref": ""}))))
+RACES = ("two register", "the same twice", "the same id otherwise", "two update", "taken back as it comes")
 REPEATABLE = ("good", "late-reference", "rule-breach")
 LONGEST_DEBT = 40  # steps until what was named early comes
 
@@ -41,6 +49,7 @@ class Request:
     kind: str = BATCH
     body: bytes | None = None
     own_key: bool = True
+    forms: tuple[str, ...] = ()  # what it is an instance of: hostile forms, a race
 
     @property
     def content(self) -> bytes:
@@ -65,18 +74,23 @@ class Lane:
         self._rest: list[Item] = []  # of what has begun, goes first
         self._debts: list[tuple[int, list[Item]]] = []
         self._sent: deque[Item] = deque(maxlen=300)  # accepted for certain when the next step goes out
+        # In turn, so that all are met soon; each lane begins somewhere else.
+        place = [f"/provinces/{tenant}/{name}" for tenant, name in LANES].index(self.source)
+        self._whole, self._alone, self._races = (_turns(each, place) for each in (WHOLE, ALONE, RACES))
+        self._next_race, self._next_hostile = RACE_EVERY, HOSTILE_EVERY
 
     # ---------------------------------------------------------------- steps
 
     def step(self) -> list[Request]:
         """The next requests; they may be sent at the same time, and must be answered before the next step."""
         self._step += 1
-        chosen = self._random.random()
-        if chosen < 0.06 and not self._rest:
+        if self._step >= self._next_race and not self._rest:
+            self._next_race = self._step + RACE_EVERY
             return self._race()
-        if chosen < 0.14 and not self._rest:
-            return [self._hostile()]
-        wanted = 1 if chosen < 0.4 else self._random.randint(2, MOST_IN_A_BATCH)
+        if self._step >= self._next_hostile and not self._rest:
+            self._next_hostile = self._step + HOSTILE_EVERY
+            return self._hostile()
+        wanted = 1 if self._random.random() < 0.3 else self._random.randint(2, MOST_IN_A_BATCH)
         items = self._rest
         while len(items) < wanted:
             items += self._due() or self._random.choices(*self._acts())[0]()
@@ -229,8 +243,15 @@ class Lane:
                 self._author.item("listing.delisted", listing, {"listing": listing, "delisted_on": "2026"}, **kind),
             ],
             lambda: [owner := self._author.owner(nobody), self._author.withdrawal(owner, "rule-breach", REJECTED)],
+            self._foreign,
         ]
         return self._random.choice(choices)()
+
+    def _foreign(self) -> list[Item]:
+        """A product of one's own that names another province's owner, be there such a one or not."""
+        others = [tenant for tenant, _ in LANES if tenant != self._author.tenant]
+        owner = {"namespace": self._random.choice(others), "ref": "CT-ocop-1"}
+        return [self._author.product(Product(self._author.name("SP"), owner), intent="foreign-reference", ends=REFUSED)]
 
     def _again(self) -> list[Item]:
         """The same id and content, in the same bytes or written otherwise."""
@@ -250,45 +271,58 @@ class Lane:
 
     def _race(self) -> list[Request]:
         """Two requests about one thing, over two gateways."""
-        owner, chosen = self._author.name("CT"), self._random.randrange(5)
+        owner, race = self._author.name("CT"), next(self._races)
+        if race == "two update" and not self._owners:
+            race = next(self._races)
         either = ("applied", "rejected")
-        if chosen == 0:  # whichever is first registers it
-            pair = [self._author.owner(owner, ends=either), self._author.owner(owner, ends=either)]
-        elif chosen == 1:  # the same event twice: one is accepted, one a duplicate
+        pair: list[tuple[Item, ...]]
+        if race == "two register":  # whichever is first registers it
+            pair = [(self._author.owner(owner, ends=either),), (self._author.owner(owner, ends=either),)]
+        elif race == "the same twice":  # one is accepted, one a duplicate
             item = self._author.owner(owner)
-            pair = [item, replace(item, sending=replace(item.sending, intent="duplicate"))]
-        elif chosen == 2:  # the same id twice, otherwise: one is accepted, one a conflict
+            pair = [(item,), (replace(item, sending=replace(item.sending, intent="duplicate")),)]
+        elif race == "the same id otherwise":  # one is accepted, one a conflict
             item = self._author.owner(owner)
-            pair = [item, self._author.other(item)]
-        elif chosen == 3 and self._owners:
+            pair = [(item,), (self._author.other(item),)]
+        elif race == "two update":
             owner = self._random.choice(self._owners)
-            updates = [self._author.owner_updated(owner) for _ in range(2)]
-            more = [self._author.owner_updated(owner) for _ in range(3)]
-            return [Request(self.source, (updates[0], *more)), self._one(updates[1])]
+            updates = [(self._author.owner_updated(owner),) for _ in range(2)]
+            pair = [(*updates[0], *(self._author.owner_updated(owner) for _ in range(3))), updates[1]]
         else:  # it comes while what waits for it is taken back
             product = Product(self._author.name("SP"), owner)
             waits = self._author.product(product, intent="withdrawn", ends=("applied", "withdrawn"))
-            return [
-                Request(self.source, (waits, self._author.withdrawal(waits, "withdrawn", either))),
-                self._one(self._author.owner(owner)),
-            ]
-        return [self._one(item) for item in pair]
+            pair = [(waits, self._author.withdrawal(waits, "withdrawn", either)), (self._author.owner(owner),)]
+        return [Request(self.source, items, SINGLE if len(items) == 1 else BATCH, forms=(race,)) for items in pair]
 
     # ---------------------------------------------------------------- hostile
 
-    def _hostile(self) -> Request:
-        """A request that must be refused, whole or event by event; a good event's id in it is not used up."""
-        kind: dict[str, Any] = {"intent": "hostile", "ends": REFUSED}
-        owner = self._author.name("CT")
-        item = self._author.owner(owner, **kind)
-        chosen = self._random.random()
-        if chosen < 0.4:
-            body, content_type = self._random.choice(hostile.whole(item.content))
-            self._owe(Item(item.content, replace(item.sending, intent="good", ends=APPLIED)))
-            return Request(self.source, (item,), content_type, body, own_key=chosen > 0.1)
-        bad = self._random.choice(hostile.alone(item.content, self.source, owner))
-        bad_item = Item(bad, replace(item.sending, sha256=hashlib.sha256(bad).hexdigest()))
-        if chosen < 0.6:
-            return self._one(bad_item)
+    def _hostile(self) -> list[Request]:
+        """What must be refused: a whole request, whose good event's id is not used up, and events beside good ones."""
+        whole = hostile_request(self._author, next(self._whole))
+        (item,) = whole.items
+        self._owe(Item(item.content, replace(item.sending, intent="good", ends=APPLIED)))
+        forms = tuple(next(self._alone) for _ in range(HOSTILE_IN_A_BATCH))
+        bad = [hostile_request(self._author, name).items[0] for name in forms]
         good = self._family()
-        return Request(self.source, (*good[:1], bad_item, *good[1:]))
+        return [whole, Request(self.source, (*good[:1], *bad, *good[1:]), forms=forms)]
+
+
+def hostile_request(author: Author, form: str) -> Request:
+    """A request of this form, that must be refused."""
+    owner = author.name("CT")
+    item = author.owner(owner, intent="hostile", ends=REFUSED)
+    if form == NO_KEY:
+        return Request(author.source, (item,), own_key=False, forms=(form,))
+    place = int(form.split()[1])
+    if form in WHOLE:
+        body, kind = hostile.whole(item.content)[place]
+        return Request(author.source, (item,), kind, body, forms=(form,))
+    content = hostile.alone(item.content, author.source, owner)[place]
+    assert content != item.content, f"{form} is no other form"
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Request(author.source, (Item(content, replace(item.sending, sha256=sha256)),), SINGLE, forms=(form,))
+
+
+def _turns(forms: Sequence[str], lane: int) -> Iterator[str]:
+    """All of them again and again; each lane begins somewhere else."""
+    return islice(cycle(forms), lane * len(forms) // len(LANES), None)

@@ -42,9 +42,10 @@ async def test_what_a_mail_server_has_is_compared(databases: Databases, tmp_path
     query = "INSERT INTO mail (id, tenant, rule, sent_at) VALUES ($1, '2025-68', 'rejected', now())"
     await connection.executemany(query, [(sent,), (unsent,)])
     await connection.close()
+    await mails.set_contacts(made.app)
 
-    def comes(name: str, message_id: object) -> None:
-        (tmp_path / f"{name}.eml").write_text(f"Message-ID: <{message_id}@ocop-interconnect>\n\n")
+    def comes(name: str, message_id: object, to: str = "ocop@2025-68.example") -> None:
+        (tmp_path / f"{name}.eml").write_text(f"To: {to}\nMessage-ID: <{message_id}@ocop-interconnect>\n\n")
 
     async def found(crashes: int = 0) -> list[str]:
         return [str(finding) for finding in await mails.compare(tmp_path, made.app, crashes)]
@@ -54,12 +55,17 @@ async def test_what_a_mail_server_has_is_compared(databases: Databases, tmp_path
     comes("2", unsent)
     assert await found() == []
     comes("3", sent)
-    assert await found() == ["O7 1 mails came again, after 0 crashes"]
+    assert await found() == ["O7 1 mails came again, after 0 crashes", f"O7 mail {sent} came 2 times, after 0 crashes"]
     assert await found(crashes=1) == []
+    comes("4", sent)
+    assert await found(crashes=1) == [f"O7 mail {sent} came 3 times, after 1 crashes"], "each replica has another one"
     comes("4", stranger := uuid4())
     assert await found(crashes=1) == [f"O7 mail {stranger} came and was not sent"]
     (tmp_path / "5.eml").write_text("Message-ID: <x@y>\n\n")
     assert "O7 1 mails have another Message-ID" in await found(crashes=1)
+    comes("3", sent, "ocop@2025-80.example")
+    text = f"O7 mail {sent} of 2025-68 went to ocop@2025-80.example, not to ocop@2025-68.example"
+    assert text in await found(crashes=1)
 
 
 def test_a_tree_with_changes_has_no_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,4 +86,11 @@ def test_a_tree_with_changes_has_no_stamp(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "new").touch()
     with pytest.raises(proof.DirtyTreeError, match="new"):
         proof.commit(dirty=False)
-    assert proof.commit(dirty=True) == f"{stamp}-dirty"
+    dirty = proof.commit(dirty=True)
+    assert dirty == f"{stamp}-dirty"
+    proof.keep("kill", dirty, "1", {"findings": []})
+    assert proof.done("kill", dirty, "1") is None
+    kept = proof.directory("kill", dirty) / "1.json"
+    assert not kept.exists()
+    kept.write_text('{"findings": []}')  # of an earlier time
+    assert proof.done("kill", dirty, "1") is None

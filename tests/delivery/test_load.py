@@ -7,10 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.delivery import ledger, verdict
-from tests.delivery.ledger import UNKNOWN, Answer, Entry, Ledger, Sending
+import pytest
+
+from contracts.submission import SUBMISSIONS, WITHDRAWN
+from ocop.rules.evidence import Finding
+from tests.delivery import judging, ledger, verdict
+from tests.delivery.ledger import INTENTS, UNKNOWN, Answer, Entry, Ledger, Sending
 from tests.delivery.load import Load, enrolled
-from tests.delivery.stream import Lane
+from tests.delivery.stream import ALONE, LANES, RACES, WHOLE, Lane
 from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
 from tests.submissions import owner
@@ -45,6 +49,20 @@ def test_the_same_seed_sends_the_same() -> None:
     assert sent(1) == sent(1) != sent(2)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_load_is_of_every_kind(seed: int) -> None:
+    lanes = [Lane(seed, tenant, system) for tenant, system in LANES]
+    sent = [[request for _ in range(100) for request in lane.step()] + lane.last() for lane in lanes]
+    for requests in sent:
+        forms = {form for request in requests for form in request.forms}
+        assert forms == {*WHOLE, *ALONE, *RACES}
+    sendings = [item.sending for requests in sent for request in requests for item in request.items]
+    assert {each.type for each in sendings} == {*SUBMISSIONS, WITHDRAWN}
+    assert {each.intent for each in sendings} == set(INTENTS)
+    foreign = [each for each in sendings if each.intent == "foreign-reference"]
+    assert {each.tenant for each in foreign} == {tenant for tenant, _ in LANES}
+
+
 async def test_a_load_is_told_and_found_as_it_was_meant(
     kafka_topics: str, databases: Databases, tmp_path: Path
 ) -> None:
@@ -59,6 +77,7 @@ async def test_a_load_is_told_and_found_as_it_was_meant(
         book.close()
         entries = ledger.read(tmp_path / "ledger")
         assert {"accepted", "duplicate", "conflict", "refused"} <= set(load.answers)
+        assert load.forms.keys() == {*WHOLE, *ALONE, *RACES}
         under_test.refused = verdict.refused(entries)
         await under_test.settled()
         found = await verdict.compare(kafka_topics, under_test.urls["gateway"], entries)
@@ -71,6 +90,7 @@ async def test_a_load_is_told_and_found_as_it_was_meant(
 BREAKS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("accepted", {"said": "refused"}, {}, "O5 .* was meant as .* and was refused"),
     ("accepted", {"said": "unknown", "code": "500"}, {}, "O6 .* was answered 500, which is no answer"),
+    ("accepted", {"said": "unavailable", "code": "503 without Retry-After"}, {}, "O6 .* was answered 503 without"),
     ("accepted", {"said": "duplicate"}, {}, "O6 .* and those sent with it are there in part"),
     ("duplicate", {"submission_id": "another"}, {}, "O1 .* was answered as another, the gateway has"),
     ("accepted", {}, {"ends": ("refused",)}, "O5 .* was to be refused and was answered accepted"),
@@ -111,6 +131,19 @@ async def _broken(under_test: System, entries: Sequence[Entry]) -> list[str]:
         if not await says(finding, entries):
             missed.append(finding)
     return missed
+
+
+def test_only_what_was_thrown_in_and_who_is_excused_are_no_findings() -> None:
+    thrown = {"ocop.registry.owner/1@1"}
+    assert judging.names(Finding("O2", "ocop.registry.owner/1@1 is not in the log"), thrown)
+    assert judging.names(Finding("O2", "registry reads ocop.registry.owner/1@1"), thrown)
+    for other in ("ocop.registry.owner/1@10", "ocop.registry.owner/1@", "x.ocop.registry.owner/1@1"):
+        assert not judging.names(Finding("O2", f"{other} is not in the log"), thrown)
+    event, another = ("/provinces/2025-68/test", "e1"), ("/provinces/2025-68/test", "e2")
+    excused = {"; meant as ": {event}}
+    assert judging.excuses(Finding("O1", f"{event} is rejected; meant as good", event), excused)
+    assert not judging.excuses(Finding("O1", f"{another} is rejected; meant as good", another), excused)
+    assert not judging.excuses(Finding("O1", f"{event} was accepted 2 times", event), excused)
 
 
 async def test_what_another_key_reaches_is_found(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:

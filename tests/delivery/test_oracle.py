@@ -1,5 +1,6 @@
 """The oracle sees what it is there to see: each planted break is found, and named by its rule."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from national.projections import PROJECTIONS
 
 from ocop import oracle
+from ocop.trace import trace
 from servicekit import database
 from servicekit.kafka import start_producer
 from servicekit.message import decode
@@ -40,6 +42,12 @@ async def quiet(kafka_topics: str, databases: Databases, tmp_path: Path) -> Asyn
 
 
 WAITS = ("/provinces/2025-68/test", "waits")
+HELD = (
+    """INSERT INTO held (queue, subject, n, reason, source, event_id, headers, payload, topic, partition, "offset")"""
+)
+# What a reader of the recognitions puts aside when it stands at 1: of which number, and as what.
+STANDS = f"""UPDATE stream SET applied = 1 WHERE applied = 2;
+    {HELD} SELECT topic, subject, %s, '%s', NULL, NULL, '[]', '', topic, 0, 1000000 FROM stream"""  # noqa: S608  # from above
 
 # What is done to a database as its owner, and the beginning of what the oracle must say.
 BREAKS: list[tuple[str, str, str]] = [
@@ -58,12 +66,33 @@ BREAKS: list[tuple[str, str, str]] = [
         f"O1 registry: {WAITS} stands behind nothing",
     ),
     ("registry", "UPDATE inbox SET event_ids = '{}' WHERE event_id = 'o3'", "O1 registry: event"),
+    (
+        "registry",
+        "UPDATE inbox SET event_ids = '{}' WHERE event_id = 'o3'",
+        "O1 registry: ('/provinces/2025-68/test', 'o3') is applied and has made 0 events",
+    ),
     ("registry", "UPDATE inbox SET event_ids[2] = gen_random_uuid() WHERE event_id = 'o3'", "O1 registry: ('/prov"),
+    (
+        "registry",
+        "UPDATE inbox SET submission_id = gen_random_uuid() WHERE event_id = 'o3'",
+        "O1 registry: ('/provinces/2025-68/test', 'o3') has made",
+    ),
+    (
+        "gateway",
+        "UPDATE outcome SET pointer = '/x' WHERE event_id = 'again'",
+        "O1 registry: ('/provinces/2025-68/test', 'again') is rejected for 'already-registered /data/owner', the gate",
+    ),
     ("registry", "UPDATE subject SET last_sequence = last_sequence + 1 WHERE last_sequence = 2", "O2 registry: owner"),
     ("registry", "DELETE FROM event WHERE sequence = 1 AND subject = (SELECT min(id::text)::uuid FROM owner)", "O2"),
     ("registry", "UPDATE event SET payload = '{}' WHERE sequence = 1", "O2"),
     ("registry", 'UPDATE event SET headers = headers || \'{"ce_time":"x"}\' WHERE sequence = 2', "O2"),
     ("registry", "UPDATE inbox SET outcome_seq = outcome_seq + 1 WHERE event_id = 'o3'", "O2"),
+    ("registry", "UPDATE inbox SET code = 'x' WHERE event_id = 'again'", "O2 ocop.registry.outcome"),
+    (
+        "gateway",
+        "UPDATE submission SET headers = headers || '{\"ce_time\":\"x\"}' WHERE event_id = 'o3'",
+        "O2 ocop.submission.registry",
+    ),
     ("national", "UPDATE stream SET applied = 1 WHERE topic = 'ocop.registry.owner'", "O3 national"),
     ("national", "DELETE FROM stream WHERE topic = 'ocop.registry.product'", "O3 national"),
     ("national", "DELETE FROM owner_event WHERE sequence = 2", "O3 national"),
@@ -72,7 +101,17 @@ BREAKS: list[tuple[str, str, str]] = [
         "UPDATE stream SET applied = 1 WHERE applied = 2",
         "O3 notifications: ocop.evaluation.recognition",
     ),
+    ("notifications", STANDS % (3, "gap"), "O3 notifications: ocop.evaluation.recognition"),
+    ("notifications", STANDS % (3, "failed"), "O3 notifications: ocop.evaluation.recognition"),
+    ("notifications", STANDS % (2, "behind"), "O3 notifications: ocop.evaluation.recognition"),
+    ("notifications", "UPDATE stream SET applied = 3 WHERE applied = 2", "O3 notifications: ocop.evaluation.recog"),
     ("notifications", "DELETE FROM delivery WHERE rule = 'rejected'", "O3 notifications"),
+    (
+        "notifications",
+        f"""{HELD} VALUES (NULL, NULL, NULL, 'failed', NULL, NULL, '[]', '', 'ocop.evaluation.recognition', 0, 1000000);
+            DELETE FROM delivery WHERE rule = 'rejected'""",  # noqa: S608  # from above
+        "O3 notifications",
+    ),
     (
         "notifications",
         "UPDATE delivery SET id = gen_random_uuid() WHERE rule = 'revoked'",
@@ -85,25 +124,43 @@ BREAKS: list[tuple[str, str, str]] = [
     ("national", "DELETE FROM owner_period WHERE business_name LIKE '%CT-3'", "O4 national.owner_period"),
     ("national", "INSERT INTO owner SELECT gen_random_uuid(), namespace, ref, NULL, NULL, event FROM owner", "O4"),
     ("evaluation", "DELETE FROM known_product WHERE tenant > ''", "O4 evaluation: product"),
+    (
+        "evaluation",
+        f"""WITH gone AS (DELETE FROM known_product RETURNING id)
+            {HELD} SELECT 'recognition', id, NULL, 'failed', 'x', 'y', '[]', '', 'ocop.submission.evaluation', 0,
+                          1000000 + row_number() OVER () FROM gone""",  # noqa: S608  # from above
+        "O4 evaluation: product",
+    ),
     ("gateway", "UPDATE submission SET tenant = '2025-80' WHERE event_id = 'o3'", "O7 gateway.submission: o3"),
     ("gateway", "UPDATE outcome SET tenant = '2025-80' WHERE event_id = 'o3'", "O7 gateway.outcome: o3"),
     ("registry", """UPDATE event SET headers = headers || '{"ce_tenant":"2025-80"}'""", "O7 registry: event"),
     ("registry", "UPDATE product SET tenant = '2025-80'", "O7 registry: product"),
     ("notifications", "UPDATE delivery SET tenant = '2025-80' WHERE rule = 'rejected'", "O7 notifications: 2025-68"),
+    ("notifications", "UPDATE delivery SET tenant = '2025-80' WHERE rule = 'revoked'", "O7 notifications: 2025-68"),
+    (
+        "notifications",
+        """INSERT INTO mail (id, tenant, rule) VALUES (gen_random_uuid(), '2025-80', 'revoked');
+           UPDATE delivery SET mail = (SELECT id FROM mail) WHERE rule = 'revoked'""",
+        "O7 notifications: 2025-68",
+    ),
 ]
+
+
+# What explains itself.
+EXPLAINED = [("notifications", STANDS % (2, "failed"))]
 
 
 async def test_each_planted_break_is_found(quiet: System, databases: Databases) -> None:
     saved = {service: await databases.save(made) for service, made in quiet.databases.items()}
     missed = []
-    for service, statement, finding in BREAKS:
+    for service, statement, finding in [*BREAKS, *((*each, "") for each in EXPLAINED)]:
         connection = await database.connect(quiet.databases[service].superuser)
         await connection.execute("SET session_replication_role = replica")
         status = await connection.execute(statement)
         await connection.close()
         assert not status.endswith(" 0"), f"not planted: {statement}"
         findings = await oracle.examine(quiet.bootstrap, quiet.urls)
-        if not any(each.startswith(finding) for each in findings):
+        if not (any(each.startswith(finding) for each in findings) if finding else not findings):
             missed.append((statement, findings))
         await databases.set_back(quiet.databases[service], saved[service])
     assert not missed
@@ -112,14 +169,27 @@ async def test_each_planted_break_is_found(quiet: System, databases: Databases) 
 
 async def test_a_stranger_on_a_topic_is_found(quiet: System, kafka_topics: str) -> None:
     producer = await start_producer(kafka_topics, "test")
+    repeated = [record async for record in oracle.records(kafka_topics, "ocop.registry.owner")][0]  # noqa: RUF015  # it has no next
+    nobodys = [
+        await producer.send_and_wait(topic, b"{}", headers=headers)
+        for topic in ("ocop.registry.owner", "ocop.registry.outcome")
+        for headers in ([], [("ce_source", b"/services/nobody"), ("ce_id", b"x")])
+    ]
+    # The first thing said of the late product, that it waits, as if it had been its end.
+    outcomes = [record async for record in oracle.records(kafka_topics, "ocop.registry.outcome")]
+    waits = next(each for each in outcomes if b'"late"' in each.value and each.said("ce_subjectsequence") == "1")
+    ended = json.dumps(json.loads(waits.value) | {"state": "rejected"}).encode()
+    otherwise = await producer.send_and_wait(waits.topic, ended, headers=list(waits.headers))
     headers = [("ce_source", b"/services/registry"), ("ce_id", b"00000000-0000-0000-0000-000000000001")]
     await producer.send_and_wait("ocop.registry.owner", b"{}", headers=headers)
     await producer.send_and_wait("ocop.submission.registry", b"{}")
-    said = [record async for record in oracle.records(kafka_topics, "ocop.registry.owner")]
-    repeated = said[0]
     await producer.send_and_wait(repeated.topic, repeated.value, key=b"another", headers=list(repeated.headers))
     await producer.stop()
     findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    for place in nobodys:
+        assert any(f"O2 {place.topic}/{place.partition}@{place.offset} is not " in each for each in findings), place
+    place = f"O2 {otherwise.topic}/{otherwise.partition}@{otherwise.offset}"
+    assert any(each.startswith(f"{place} says rejected, the inbox applied") for each in findings)
     assert any("is not in the log" in each for each in findings)
     assert any("is no submission" in each for each in findings)
     assert any("is not under its subject's key" in each for each in findings)
@@ -143,6 +213,32 @@ async def test_the_first_event_that_breaks_a_rule_comes_first_with_its_whole_way
     assert "vn.ocop.province.owner.registered.v1 o3 of /provinces/2025-68/test" in findings[0]
     assert "kafka         ocop.registry.owner/" in findings[0]
     assert not any("\n" in finding for finding in findings[1:])
+    way = [" ".join(line) for line in await trace(quiet.bootstrap, quiet.urls, "rr1")]
+    assert any(line.startswith("notifications revoked: due") for line in way), way
+
+
+async def test_what_the_gateway_does_not_have_comes_first_and_is_followed_all_the_same(quiet: System) -> None:
+    await quiet.execute("registry", "UPDATE inbox SET state = 'rejected' WHERE event_id = 'o3'")
+    gateway = await database.connect(quiet.databases["gateway"].superuser)
+    await gateway.execute("DELETE FROM submission WHERE event_id = 'p5'")
+    await gateway.close()
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    lost = "('/provinces/2025-68/test', 'p5')"
+    assert any(each.startswith(f"O1 registry: {lost} was decided and never accepted") for each in findings)
+    for part in (
+        "gateway       has no submission p5",
+        "registry      inbox: applied; 1 outcomes said",
+        "kafka         ocop.submission.registry/",
+        "kafka         ocop.registry.product/",
+        "national      applied: stands at 2 of this subject",
+    ):
+        assert part in findings[0]
+    registry = await database.connect(quiet.databases["registry"].superuser)
+    await registry.execute("DELETE FROM inbox WHERE event_id = 'p5'")
+    await registry.close()
+    way = [" ".join(line) for line in await trace(quiet.bootstrap, quiet.urls, ("/provinces/2025-68/test", "p5"))]
+    assert way[0] == "gateway has no submission p5"
+    assert way[1].startswith("kafka ocop.submission.registry/"), "the topics alone know it"
 
 
 async def test_a_number_that_was_passed_over_is_not_missed(quiet: System) -> None:
@@ -169,5 +265,10 @@ async def test_a_number_that_was_passed_over_is_not_missed(quiet: System) -> Non
         subject,
         number,
     )
+    await national.execute(f"{HELD} VALUES ($1, $2, 4, 'gap', NULL, NULL, '[]', '', $1, 0, 1000000)", topic, subject)
+    way = [" ".join(line) for line in await trace(quiet.bootstrap, quiet.urls, str(event.id))]
+    assert "national passed over number 2: test (test)" in way
+    assert any(line.startswith("national holds number 4: gap, since") for line in way), way
+    await national.execute("DELETE FROM held")
     await national.close()
     assert await oracle.examine(quiet.bootstrap, quiet.urls) == []

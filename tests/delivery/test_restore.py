@@ -497,6 +497,21 @@ async def test_what_is_said_again_is_what_was_said(kafka_topics: str, databases:
     assert _by_key(again) == _by_key(first)
 
 
+async def test_a_lost_topic_is_made_in_the_relays_place(kafka_topics: str, databases: Databases) -> None:
+    """The leader would begin it with what is youngest."""
+    connection = await database.connect((await databases.make("registry")).app)
+    await decide(connection, owner("CT-1"))
+    leads = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
+    led: list[int] = []
+
+    async def make() -> None:
+        led.append(await connection.fetchval(leads))
+
+    await republish(connection, kafka_topics, "registry", EVENTS_OF, make=make)
+    assert led == [1]
+    await connection.close()
+
+
 def _by_key(records: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
     """In the order of each key, which is all that a topic keeps."""
     found = defaultdict(list)

@@ -14,7 +14,7 @@ from contracts.envelope import canonical
 from contracts.topics import TOPICS
 from ocop.rules.evidence import Connection, Finding, Named, digest, records, rows, uuid_of
 from servicekit import database
-from tests.delivery.ledger import Entry
+from tests.delivery.ledger import NO_RETRY_AFTER, Entry
 
 SAMPLED = 200  # submissions that are asked for with other keys
 OPEN = ("unknown", "unavailable")
@@ -89,6 +89,9 @@ def _event(entries: Sequence[Entry], kept: Kept | None) -> list[tuple[str, str]]
     crashed = [entry.answer.code for entry in entries if entry.answer.said == "unknown" and entry.answer.code]
     if crashed:
         found.append(("O6", f"was answered {crashed[0]}, which is no answer"))
+    hopeless = [entry.answer.code for entry in entries if (entry.answer.code or "").endswith(NO_RETRY_AFTER)]
+    if hopeless:
+        found.append(("O6", f"was answered {hopeless[0]}"))
     if said["accepted"] > 1:
         found.append(("O1", f"was accepted {said['accepted']} times"))
     if kept is None:

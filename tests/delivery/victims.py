@@ -10,6 +10,7 @@ import asyncpg
 import psutil
 
 from ocop import kafka, postgres, services, stack
+from ocop.errors import OcopError
 from ocop.home import Home, Memory
 from ocop.supervision import Supervisor
 from servicekit import database
@@ -21,7 +22,8 @@ SERVICES = tuple(service.name for service in services.SERVICES)
 ENGINES = ("kafka", "postgres")
 LEADER, SUPERVISOR = "relay leader", "supervisor"
 VICTIMS = (*SERVICES, LEADER, *ENGINES, SUPERVISOR)
-HEALED_S = 120
+HEALED_S = 60
+PATIENTLY_S = {"kafka": 120, SUPERVISOR: 120}  # a broker reads its logs again, a supervisor starts everything anew
 IN_THE_MIDDLE_S, SOON_S = 2, 0.03
 WORKING = """SELECT EXISTS (SELECT FROM pg_stat_activity
                             WHERE backend_xid IS NOT NULL AND client_port = ANY($1::int[]))"""
@@ -124,16 +126,19 @@ def _ports(pid: int) -> list[int]:
 
 
 async def healed(running: Stack, name: str, before: Mapping[str, int]) -> None:
-    """Waits until the killed process is there again, and the whole stack well."""
-    if name == SUPERVISOR:
-        await up(running.home)
-    else:
-        async with asyncio.timeout(HEALED_S):
-            while running.pids().get(name) in (None, before[name]):
-                await asyncio.sleep(0.05)
+    """Waits until the killed process is there again, and the whole stack well, all within the time that it may take.
+    Raises NotHealedError."""
+    limit = PATIENTLY_S.get(name, HEALED_S)
+    until = time.monotonic() + limit
     try:
-        await kafka.wait_until_answers(running.bootstrap, HEALED_S)
-        await postgres.wait_until_answers(stack.postgres_url(running.memory), HEALED_S)
-        await healing.healed(running.bootstrap, running.urls, running.addresses(), HEALED_S)
-    except asyncpg.PostgresError as error:
-        raise NotHealedError(repr(error)) from error
+        async with asyncio.timeout(limit):
+            if name == SUPERVISOR:
+                await up(running.home)
+            else:
+                while running.pids().get(name) in (None, before[name]):
+                    await asyncio.sleep(0.05)
+        await kafka.wait_until_answers(running.bootstrap, until - time.monotonic())
+        await postgres.wait_until_answers(stack.postgres_url(running.memory), until - time.monotonic())
+        await healing.healed(running.bootstrap, running.urls, running.addresses(), until - time.monotonic())
+    except (asyncpg.PostgresError, OcopError, TimeoutError) as error:
+        raise NotHealedError(f"after {limit} s: {error!r}") from error

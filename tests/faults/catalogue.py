@@ -1,12 +1,10 @@
 """All faults, in order, and what of the numbering is proved elsewhere."""
 
-from tests.faults import broken_engines, links, loads, processes, records
+from tests.faults import broken_engines, links, loads, processes, rebuilt, records
 from tests.faults.frame import Fault
 
-KINDS = (links, processes, broken_engines, loads, records)
+KINDS = (links, processes, broken_engines, loads, records, rebuilt)
 ELSEWHERE = {
-    "F20": "bodies that no honest sender makes: make hostile",
-    "F22": "a projection rebuilt while it is read: ocop rebuild, tests/delivery/test_rebuild.py",
     "F23": "two versions beside each other: there is one",
     "F25": "a target that hangs or redirects: no service calls out",
     "F26": "keys of an issuer: keys are the gateway's own; replaced and suspended ones in tests/gateway/test_api.py",

@@ -21,6 +21,7 @@ from typing import Any
 from contracts.topics import TOPICS
 from ocop import mailbox, provision
 from ocop.home import free_port
+from ocop.rules.evidence import Named
 from tests.delivery import healing, ledger, mails, verdict
 from tests.delivery.healing import NotHealedError
 from tests.delivery.judging import judge
@@ -34,7 +35,8 @@ from tests.faults.watched import WatchedLoad
 from tests.waiting import until
 
 HOSTS = ("a", "b")
-WELL_S = 60  # so soon after its end nothing of a fault may be felt
+WELL_S = 60  # so soon after it was mended nothing of a fault may be felt
+BROKER_S = 120  # the same where a broker was started: it reads its logs again, and its clients look for it
 RATE = 60.0  # events a second; two cores carry it beside twelve processes and two engines
 BEFORE_S, AFTER_S = 4.0, 3.0
 READY_S = 180
@@ -72,8 +74,11 @@ class Stage:
     figures: dict[str, Any] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     thrown: set[str] = field(default_factory=set)  # what the fault threw in, as findings of the oracle name it
+    deleted: set[Named] = field(default_factory=set)  # submissions that it took from their topic
+    unread: set[Named] = field(default_factory=set)  # those of them that nobody had read
     refused: set[tuple[str, str]] = field(default_factory=set)  # events that it sent and that must be nowhere
     cuts: int = 0  # how often a mail may have been sent without being marked
+    mended_at: float | None = None
 
     async def last(self, seconds: float) -> None:
         """Lets the fault last, as long as was asked for or else so long."""
@@ -84,13 +89,28 @@ class Stage:
         if not held:
             self.findings.append(f"expected: {what}")
 
-    async def ready(self, *processes: Process) -> None:
-        """Waits until these are live and ready; patiently, for twelve that start at once share the cores."""
+    def mended(self) -> None:
+        """All is as it was, from outside; from now the time counts until all is well. Said again, it counts anew."""
+        self.mended_at = time.monotonic()
+
+    async def ready(self, *processes: Process, seconds: float = WELL_S) -> None:
+        """Waits until these are live and ready."""
 
         async def well() -> bool:
             return not await healing.unwell([process.url for process in processes])
 
-        await until(well, READY_S)
+        await until(well, seconds)
+
+    async def taken_over(self) -> None:
+        """Waits until all that lies on topics now has been read, by those who can; notes how long that took."""
+        began = time.monotonic()
+        since = await healing.mark(self.system.bootstrap, self.system.urls)
+
+        async def read() -> bool:
+            return not any("not read on" in line for line in await healing.left(since, self.system.urls))
+
+        await until(read, 30)
+        self.figures["read on by the others after, s"] = round(time.monotonic() - began, 1)
 
     async def start(self, host: Host, service: str, module: str | None = None, **settings: str) -> Process:
         """Starts a replica on a host, behind the host's links; it may not be ready yet."""
@@ -111,7 +131,8 @@ def port_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is broken. `run` breaks it and returns when it is mended; the rest is the same for all."""
+    """What is broken. `run` breaks it and mends it; the rest is the same for all. Where `run` waits for something after
+    its last mending act, it says when that was (`Stage.mended`)."""
 
     name: str
     title: str
@@ -120,6 +141,8 @@ class Fault:
     modules: Mapping[str, str] = field(default_factory=dict)  # services that run from another module
     rate: float = RATE
     disk: tuple[str, int] | None = None  # what of the engines' files lies on a small disk, and of how many MiB
+    well_s: float = WELL_S
+    repeats: bool = False  # whether it makes the system say things again
 
 
 # -------------------------------------------------------------------- a run
@@ -134,7 +157,7 @@ async def play(fault: Fault, seed: int, directory: Path, seconds: float | None =
         loading = asyncio.create_task(_load(stage, ended))
         await asyncio.sleep(BEFORE_S)
         await _broken(fault, stage)
-        well = await _well(stage)
+        well = await _well(stage, fault.well_s)
         await asyncio.sleep(AFTER_S)
         ended.set()
         await loading
@@ -142,6 +165,7 @@ async def play(fault: Fault, seed: int, directory: Path, seconds: float | None =
         judged = time.monotonic()
         findings = [*stage.findings, *_ended_by_themselves(stage), *await _judge(stage, entries, seed)]
         repeats, records = await verdict.repeats(stage.system.bootstrap)
+        findings += [] if any(repeats.values()) or not fault.repeats else ["expected: something is said again"]
         return {
             "fault": fault.name,
             "title": fault.title,
@@ -191,7 +215,7 @@ async def _stage(fault: Fault, seed: int, directory: Path, seconds: float | None
             for service in SERVICES:
                 settings = {"OCOP_SMTP_PORT": str(smtp), **fault.settings}
                 host.processes[service] = await stage.start(host, service, fault.modules.get(service), **settings)
-        await stage.ready(*under_test.processes)
+        await stage.ready(*under_test.processes, seconds=READY_S)  # twelve that start at once share the cores
         load.gateways = [host.processes["gateway"].url for host in hosts]
         yield stage
 
@@ -241,6 +265,8 @@ async def _broken(fault: Fault, stage: Stage) -> None:
         for host in stage.hosts:
             for link in host.links:
                 link.mend()
+        if stage.mended_at is None:
+            stage.mended()
 
 
 async def _load(stage: Stage, ended: asyncio.Event) -> None:
@@ -251,18 +277,20 @@ async def _load(stage: Stage, ended: asyncio.Event) -> None:
         stage.findings += [f"the load: {error}" for error in unanswered.exceptions]
 
 
-async def _well(stage: Stage) -> float | None:
-    """Seconds until all is well again; None if that took too long, which is a finding."""
-    began = time.monotonic()
+async def _well(stage: Stage, seconds: float) -> float | None:
+    """Seconds from the last mending act until all is well again; None if that took too long, which is a finding."""
+    began = stage.mended_at or time.monotonic()
     try:
-        await stage.system.healed(WELL_S)
+        await stage.system.healed(seconds - (time.monotonic() - began))
     except NotHealedError as error:
         stage.findings.append(f"not well: {error}")
         with suppress(NotHealedError):
             await stage.system.healed(WELL_S)
             stage.figures["well late, after s"] = round(time.monotonic() - began)
         return None
-    return round(time.monotonic() - began, 1)
+    took = round(time.monotonic() - began, 1)
+    stage.expect(took <= seconds, f"well {seconds:.0f} s after it was mended, not {took} s")
+    return took
 
 
 # -------------------------------------------------------------------- the verdict
@@ -287,7 +315,26 @@ async def _judge(stage: Stage, entries: list[ledger.Entry], seed: int) -> list[s
         stage.cuts,
         stage.refused,
         stage.thrown,
+        await _excused(stage),
     )
+
+
+async def _excused(stage: Stage) -> dict[str, set[Named]]:
+    """Of whom what may be said: what was deleted is on no topic any more. What nobody had read comes again behind what
+    was sent after it: the order of its subject is lost, so whatever is about that may end otherwise than it was meant.
+    That each has one end, and all agree on it, holds all the same."""
+    astray = await stage.system.fetch(
+        "gateway",
+        """SELECT source, event_id FROM submission WHERE subject IN
+             (SELECT subject FROM submission JOIN unnest($1::text[], $2::text[]) AS u(source, event_id)
+              USING (source, event_id))""",
+        [source for source, _ in stage.unread],
+        [event_id for _, event_id in stage.unread],
+    )
+    return {
+        "is on no topic as it was accepted": stage.deleted,
+        "; meant as ": {(str(source), str(event_id)) for source, event_id in astray},
+    }
 
 
 def _complaints(processes: Collection[Process]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Links to the engines that are cut, lose answers, break or slow down: F4 to F7."""
 
 import asyncio
+import time
+from collections import Counter
 
 from servicekit.kafka import SEND_TIMEOUT_S
 from tests.faults.frame import Fault, Stage
@@ -17,10 +19,12 @@ def _old(stage: Stage) -> str:
 
 
 async def kafka_cut(stage: Stage) -> None:
-    """One host hears nothing of Kafka past its session; what it had on its way arrives late."""
+    """One host hears nothing of Kafka past its session, and the other reads on in its place; what it had on its way
+    arrives late."""
     host = stage.chance.choice(stage.hosts)
     host.kafka.cut()
     await stage.last(20)
+    await stage.taken_over()
     host.kafka.mend(_old(stage))
 
 
@@ -28,13 +32,16 @@ async def postgres_cut(stage: Stage) -> None:
     """One host hears nothing of PostgreSQL: it is not ready and acknowledges nothing."""
     host = stage.chance.choice(stage.hosts)
     stage.cuts += 1
+    gateway, began = host.processes["gateway"].url, time.monotonic()
     host.postgres.cut()
     await stage.last(15)
-    gateway = host.processes["gateway"].url
     stage.figures["ready?"], stage.figures["submissions?"] = await asyncio.gather(
         stage.load.asked(f"{gateway}/health/ready"), stage.load.asked(f"{gateway}/v1/submissions")
     )
     stage.expect(stage.figures["ready?"].startswith("503"), "the cut host's gateway says that it is not ready")
+    said = stage.load.said_by(gateway, began)
+    stage.figures["requests answered by the cut host's gateway"] = dict(Counter(said))
+    stage.expect(said and not {"accepted", "duplicate"} & set(said), "the cut host's gateway takes nothing")
     host.postgres.mend(_old(stage))
 
 
@@ -82,6 +89,6 @@ async def _troubled(stage: Stage, link: Proxy) -> None:
 FAULTS = (
     Fault("F4", "services ↔ Kafka cut past the session, on one host; late writes arrive", kafka_cut),
     Fault("F5", "services ↔ PostgreSQL cut, on one host", postgres_cut),
-    Fault("F6", "answers of Kafka, then of PostgreSQL are lost; requests pass", answers_lost),
+    Fault("F6", "answers of Kafka, then of PostgreSQL are lost; requests pass", answers_lost, repeats=True),
     Fault("F7", "all links cut, deaf, slow or broken one by one, mended at random", one_by_one),
 )

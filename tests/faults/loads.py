@@ -21,13 +21,13 @@ LIMITS = {"OCOP_KEY_EVENTS_S": "300", "OCOP_KEY_REQUESTS_S": "50"}
 
 async def burst(stage: Stage) -> None:
     """Ten times as much. What does not fit is answered 503 or 429, and comes again; all that was taken arrives."""
-    began, before = time.monotonic(), stage.load.sent
+    began, before, unavailable = time.monotonic(), stage.load.sent, stage.load.answers["unavailable"]
     stage.load.burst(RATE * TIMES * BURST_S)
     while stage.load.sent < before + RATE * TIMES * BURST_S:
         await asyncio.sleep(0.05)
     stage.figures["events a second"] = round((stage.load.sent - before) / (time.monotonic() - began))
-    stage.figures["answered 503 or 429"] = stage.load.answers["unavailable"]
-    stage.expect(stage.load.answers["unavailable"], "the bound of the outbox is felt")
+    stage.figures["answered 503 or 429"] = stage.load.answers["unavailable"] - unavailable
+    stage.expect(stage.load.answers["unavailable"] > unavailable, "the bound of the outbox is felt")
 
 
 async def poison(stage: Stage) -> None:
@@ -73,6 +73,6 @@ def _told(seconds: Sequence[float]) -> str:
 
 
 FAULTS = (
-    Fault("F14", "a burst of ten times the load, beyond the outbox's bound", burst, {"OCOP_OUTBOX_ROWS": "300"}),
+    Fault("F14", "a burst of ten times the load, beyond the outbox's bound", burst, {"OCOP_OUTBOX_ROWS": "50"}),
     Fault("F16", "one province sends nothing but poison, as fast as it can", poison, LIMITS),
 )

@@ -16,12 +16,13 @@ from ocop.rules.evidence import partitions
 from servicekit import database
 from tests.delivery.healing import SENDERS
 from tests.delivery.system import SERVICES
-from tests.faults.frame import Fault, Stage
+from tests.faults.frame import WELL_S, Fault, Stage
 
 PLACES = ("before-transaction", "before-commit", "after-commit", "relay-sent", "drain-before-commit")
 DECIDING = ("registry", "evaluation", "marketplace")
 FAILPOINT = "OCOP_FAILPOINT"
 REBUILT_S = 5
+FEWEST_TURNS = 5
 
 
 async def failpoints(stage: Stage) -> None:
@@ -60,6 +61,7 @@ async def _dies_at(stage: Stage, service: str, place: str) -> None:
     await dying
     process.environment = plain
     process.launch()
+    stage.mended()
     await stage.ready(process)
 
 
@@ -76,15 +78,19 @@ async def _new_leader(stage: Stage, service: str) -> None:
 
 
 async def stands_still(stage: Stage) -> None:
-    """A whole host is stopped past its session, each process in the middle of something, and goes on."""
+    """A whole host is stopped past its session, each process in the middle of something; the other reads on in its
+    place, and it wakes up."""
     host = stage.chance.choice(stage.hosts)
     stage.cuts += 1
     for process in host.processes.values():
         process.send(signal.SIGSTOP)
         await asyncio.sleep(stage.chance.uniform(0, 0.3))
     await stage.last(15)
-    for process in host.processes.values():
-        process.send(signal.SIGCONT)
+    try:
+        await stage.taken_over()
+    finally:
+        for process in host.processes.values():
+            process.send(signal.SIGCONT)
 
 
 async def storm(stage: Stage) -> None:
@@ -99,8 +105,10 @@ async def storm(stage: Stage) -> None:
         process.send(stage.chance.choice((signal.SIGTERM, signal.SIGKILL)))
         await asyncio.to_thread(process.process.wait, 30)
         process.launch()
+        stage.mended()
         await asyncio.sleep(stage.chance.uniform(0, 1))
     stage.figures["restarts"] = turns
+    stage.expect(turns >= FEWEST_TURNS, f"replicas come and go {FEWEST_TURNS} times at least")
 
 
 async def producers_fenced(stage: Stage) -> None:
@@ -114,7 +122,8 @@ async def producers_fenced(stage: Stage) -> None:
             if last is not None:
                 await _fence(stage.system.bootstrap, each, *last)
                 fenced += 1
-    await stage.system.healed(60)
+    stage.mended()
+    await stage.system.healed(WELL_S)
     waits = [wait for service in SENDERS for wait in _without_leader(stage, service)]
     stage.figures["partitions fenced"], stage.figures["producers given up"] = fenced, len(waits)
     stage.figures["until the next leads, s"] = max(waits, default=None)

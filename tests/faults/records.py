@@ -1,4 +1,4 @@
-"""Records and requests that are spoilt, repeated, missing for a while or dated wrongly: F15, F17, F18, F19."""
+"""Records and requests that are spoilt, repeated, missing for a while or dated wrongly: F15, F17 to F20."""
 
 import asyncio
 import random
@@ -13,9 +13,9 @@ from servicekit import database
 from servicekit.kafka import start_producer
 from tests.delivery import healing
 from tests.delivery.author import Author, Item, Product
-from tests.delivery.stream import Request
+from tests.delivery.stream import ALONE, WHOLE, Request, hostile_request
 from tests.delivery.system import MODULES
-from tests.faults.frame import OWN, OWN_SOURCE, Fault, Stage
+from tests.faults.frame import OWN, OWN_SOURCE, WELL_S, Fault, Stage
 from tests.waiting import until
 
 BATCH = 50
@@ -55,6 +55,7 @@ async def poison(stage: Stage) -> None:
         await asyncio.to_thread(process.process.wait, 30)
         process.command = (*process.command[:-1], MODULES.get("registry", "registry"))
         process.launch()
+        stage.mended()
         await stage.ready(process)
     await stage.system.execute(
         "registry", "UPDATE held SET ready = true WHERE reason = 'failed' AND source IS NOT NULL"
@@ -109,14 +110,20 @@ async def replays(stage: Stage) -> None:
 
 async def gap(stage: Stage) -> None:
     """Readers of numbered topics are moved past records that they have not read: what follows is parked. Moved back,
-    they read what was missing, and it goes on in order."""
+    they read what was missing, and it goes on in order: nothing is parked any more."""
     readers = {"national": healing.READS["national"], "evaluation": (PRODUCTS,), "marketplace": (PRODUCTS,)}
     stood = {reader: await _moved_on(stage, reader, topics) for reader, topics in readers.items()}
-    await until(lambda: _gaps(stage, "national"), 40)
-    await asyncio.sleep(3)
+    for reader in readers:
+        await until(lambda reader=reader: _gaps(stage, reader), 40)  # type: ignore[misc]  # mypy cannot tell what it is
     stage.figures["parked"] = {reader: await _gaps(stage, reader) for reader in readers}
     for reader, places in stood.items():
         await _stand(stage, reader, places)
+    stage.mended()
+
+    async def filled() -> bool:
+        return not any([await _gaps(stage, reader) for reader in readers])
+
+    await until(filled, WELL_S)
 
 
 async def _moved_on(stage: Stage, reader: str, topics: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -186,9 +193,11 @@ async def clock_steps(stage: Stage) -> None:
             await asyncio.sleep(stage.chance.uniform(0, 1))
         await _dated(stage, shift)
         await stage.last(3)
-    stage.figures["recorded ahead"] = await stage.system.fetch(
+    ((ahead,),) = await stage.system.fetch(
         "registry", "SELECT count(*) FROM event WHERE recorded_at > pg_catalog.clock_timestamp() + interval '1 hour'"
     )
+    stage.figures["recorded ahead"] = ahead
+    stage.expect(ahead, "something was recorded two hours ahead")
 
 
 async def _dated(stage: Stage, shift: timedelta) -> None:
@@ -203,6 +212,18 @@ async def _dated(stage: Stage, shift: timedelta) -> None:
     await stage.load.send([Request(OWN_SOURCE, items)])
 
 
+# -------------------------------------------------------------------- F20
+
+
+async def hostile_bodies(stage: Stage) -> None:
+    """Each form that must be refused, over both gateways beside the load: each is, and takes nothing along."""
+    author, refused = _author(stage), stage.load.answers["refused"]
+    requests = [hostile_request(author, form) for _ in range(5) for form in (*WHOLE, *ALONE)]
+    await stage.load.send(requests)
+    stage.figures["sent"] = len(requests)
+    stage.expect(stage.load.answers["refused"] - refused >= len(requests), "every one is refused")
+
+
 FAULTS = (
     Fault(
         "F15",
@@ -213,4 +234,5 @@ FAULTS = (
     Fault("F17", "the same a thousand times, the same id otherwise, all topics once more", replays),
     Fault("F18", "numbers missing on a topic, and filled later", gap),
     Fault("F19", "the databases' clocks 2 h ahead, then 5 min behind; events of 1970 and of the future", clock_steps),
+    Fault("F20", "every hostile form beside the load; tests/hostile/ invents more of them", hostile_bodies),
 )

@@ -1,10 +1,13 @@
 """The short form of `make faults`: one link cut under load; and what the faults are made of can break a link."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -166,6 +169,25 @@ async def test_readiness_is_answered_while_the_database_is_silent(
 
 def test_every_number_is_a_fault_or_said_to_be_proved_elsewhere() -> None:
     assert sorted([*FAULTS, *ELSEWHERE]) == sorted(f"F{n}" for n in range(1, 27))
+
+
+@pytest.mark.parametrize(
+    ("ago", "left", "found"), [(10, 50, []), (70, -10, ["expected: well 60 s after it was mended"])]
+)
+async def test_the_time_to_be_well_counts_from_the_last_act_of_mending(ago: int, left: int, found: list[str]) -> None:
+    given: list[float] = []
+
+    async def healed(seconds: float) -> None:
+        given.append(seconds)
+
+    nobody: Any = None
+    system: Any = SimpleNamespace(healed=healed)
+    stage = frame.Stage(nobody, system, nobody, nobody, Path(), 1, random.Random(1), None)  # noqa: S311  # not secret
+    stage.mended_at = time.monotonic() - ago
+    took = await frame._well(stage, frame.WELL_S)
+    assert took == pytest.approx(ago, abs=1)
+    assert given == [pytest.approx(left, abs=1)]
+    assert [finding.partition(",")[0] for finding in stage.findings] == found
 
 
 async def test_one_host_is_cut_off_from_postgresql_under_load(tmp_path: Path) -> None:

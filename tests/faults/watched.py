@@ -13,11 +13,12 @@ from tests.delivery.stream import Request
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One try: when it began, how long it took, what it was answered first."""
+    """One try: when it began, how long it took, what it was answered first, and by whom."""
 
     at: float
     seconds: float
     said: str
+    gateway: str
 
 
 class WatchedLoad(Load):
@@ -50,6 +51,10 @@ class WatchedLoad(Load):
             said = type(error).__name__
         return f"{said} after {time.monotonic() - began:.1f} s"
 
+    def said_by(self, gateway: str, since: float) -> list[str]:
+        """What a gateway has answered to all that was sent to it from then on, and that has been answered."""
+        return [each.said for each in self._tries if each.gateway == gateway and since <= each.at]
+
     def took(self, since: float, before: float) -> list[float]:
         """Seconds of the tries of a time, shortest first."""
         return sorted(each.seconds for each in self._tries if since <= each.at < before)
@@ -57,5 +62,5 @@ class WatchedLoad(Load):
     async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str) -> list[Answer]:
         began = time.monotonic()
         answers = await super()._once(client, request, gateway)
-        self._tries.append(Timed(began, time.monotonic() - began, answers[0].said))
+        self._tries.append(Timed(began, time.monotonic() - began, answers[0].said, gateway))
         return answers

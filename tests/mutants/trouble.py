@@ -179,7 +179,7 @@ MUTANTS = (
         "said-again-beside-the-relay",
         "who says it again takes the relay's place",
         REPUBLISH,
-        "    await relay.take_over(connection)",
+        "    await relay.take_over(connection, service)",
         "    pass",
         f"{RESTORE}::test_what_is_said_again_is_what_was_said",
     ),
@@ -245,5 +245,35 @@ MUTANTS = (
         "next((row for row in rows if row.ready), None)",
         "next((row for row in rows[:1] if row.ready), None)",
         "servicekit/test_listener.py::test_one_behind_another_that_failed_is_tried_all_the_same",
+    ),
+    mutant(
+        "marked-in-vain",
+        "what was marked behind one that stays waits for it",
+        "servicekit/held.py",
+        "    await wait_behind(connection, [row.id for row in changes.changed])\n",
+        "",
+        "servicekit/test_decider.py::test_what_was_marked_behind_one_that_fails_again_waits_for_it",
+    ),
+    mutant(
+        "marked-in-vain-by-number",
+        "what was marked behind one that stays waits for it",
+        "servicekit/projector.py",
+        '        await held.wait_behind(connection, [row["id"] for row in rows])\n',
+        "",
+        "servicekit/test_projector.py::test_what_was_marked_behind_one_that_fails_again_waits_for_it",
+    ),
+    mutant(
+        "topic-made-beside-the-leader",
+        "a lost topic is made in the relay's place",
+        REPUBLISH,
+        """    await relay.take_over(connection, service)
+    if make is not None:
+        await make()
+""",
+        """    if make is not None:
+        await make()
+    await relay.take_over(connection, service)
+""",
+        f"{RESTORE}::test_a_lost_topic_is_made_in_the_relays_place",
     ),
 )

@@ -497,3 +497,17 @@ async def test_one_that_another_has_taken_is_not_marked_failed(
         await registry.fail_head(connection, key, {"class": "KeyError", "text": "of the one before"})
     rows = await pool.fetch("SELECT reason FROM held ORDER BY id")
     assert [row["reason"] for row in rows] == ["waiting", "behind"]
+
+
+async def test_what_was_marked_behind_one_that_fails_again_waits_for_it(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """Only the first of a subject is tried: another mark would stand there for ever."""
+    for message in (province.message(owner(id_="o1")), province.message(owner_updated(id_="o2"))):
+        async with pool.acquire() as connection, connection.transaction():
+            await registry.fail(connection, message, {"class": "KeyError", "text": "a bug"})
+    await pool.execute("UPDATE held SET ready = true")
+    async with pool.acquire() as connection, connection.transaction():
+        (key,) = await registry.ready(connection, 500)
+        await registry.fail_head(connection, key, {"class": "KeyError", "text": "again"})
+    assert await pool.fetchval("SELECT count(*) FROM held WHERE ready") == 0

@@ -261,6 +261,14 @@ async def test_one_that_another_has_taken_is_not_marked_failed(pool: Pool, reade
     assert await pool.fetchval("SELECT reason FROM held") == "gap"
 
 
+async def test_what_was_marked_behind_one_that_fails_again_waits_for_it(pool: Pool, reader: Projectors) -> None:
+    await handle(pool, reader, message(1, payload=b"\xff"), message(2, payload=b"\xff"))
+    await pool.execute("UPDATE held SET ready = true")
+    async with pool.acquire() as connection, connection.transaction():
+        await reader.fail_head(connection, (TOPIC, SUBJECT), {"class": "KeyError", "text": "again"})
+    assert await pool.fetchval("SELECT count(*) FROM held WHERE ready") == 0
+
+
 async def test_alone_nothing_held_is_taken_along_but_the_next_is_marked(pool: Pool, reader: Projectors) -> None:
     await handle(pool, reader, message(2), message(3))
     await handle(pool, reader, message(1), depth=0)

@@ -18,34 +18,49 @@ class Lag:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
         self._asked = 0.0
-        self._most = 0
+        self._unread: dict[str, int] = {}
 
     async def most(self) -> int:
         """Unread records of the reader that has most of them. Raises a KafkaError while the broker is away."""
+        return max((await self.unread()).values(), default=0)
+
+    async def unread(self) -> dict[str, int]:
+        """Unread records of each reader's group. Raises a KafkaError while the broker is away."""
         if time.monotonic() - self._asked < FRESH_S:
-            return self._most
-        if self._admin is None or self._consumer is None:
-            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
-            self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
-            await self._admin.start()
-            await self._consumer.start()
-        lags = []
+            return self._unread
+        if self._clients is None:
+            self._clients = await self._start()
+        admin, consumer = self._clients
+        unread = {}
         for group in READERS:
             read: dict[TopicPartition, int] = {
                 partition: found.offset
-                for partition, found in (await self._admin.list_consumer_group_offsets(group)).items()
+                for partition, found in (await admin.list_consumer_group_offsets(group)).items()
                 if found.offset >= 0
             }
-            ends = await self._consumer.end_offsets(list(read)) if read else {}
-            lags.append(sum(max(0, ends[partition] - offset) for partition, offset in read.items()))
-        self._most, self._asked = max(lags, default=0), time.monotonic()
-        return self._most
+            ends = await consumer.end_offsets(list(read)) if read else {}
+            unread[group] = sum(max(0, ends[partition] - offset) for partition, offset in read.items())
+        self._unread, self._asked = unread, time.monotonic()
+        return self._unread
+
+    async def _start(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        """Both clients, started: one that a broker's absence has kept from starting is of no use later."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
+        try:
+            await admin.start()
+            await consumer.start()
+        except BaseException:
+            await admin.close()
+            await consumer.stop()
+            raise
+        return admin, consumer
 
     async def aclose(self) -> None:
         """Ends both connections."""
-        for client in (self._admin and self._admin.close, self._consumer and self._consumer.stop):
-            if client:
-                await client()
+        if self._clients is not None:
+            admin, consumer = self._clients
+            await admin.close()
+            await consumer.stop()
