@@ -30,7 +30,6 @@ from servicekit import migrate
 
 START_SECONDS = 60
 STOP_SECONDS = 30
-FOR_THE_RUN = [part for name in postgres.DURABILITY for part in ("-c", f"{name}=off")]
 
 
 class Engine:
@@ -212,7 +211,7 @@ def shared_broker() -> Iterator[Broker]:
 
 @contextmanager
 def shared_postgres() -> Iterator[str]:
-    """The PostgreSQL of the run, as its superuser's URL. It waits for no disk: it is never ended but with the tests."""
+    """The PostgreSQL of the run, as its superuser's URL."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         asyncio.run(postgres.wait_until_answers(url, START_SECONDS))
         yield url
@@ -223,8 +222,7 @@ def shared_postgres() -> Iterator[str]:
         with _directory() as directory:
             port, password = free_port(), secrets.token_urlsafe()
             postgres.prepare(directory, password)
-            command = [*postgres.command(directory, port), *FOR_THE_RUN]
-            engine = Engine("postgres", command, directory / "log", signal.SIGINT)
+            engine = Engine("postgres", postgres.command(directory, port), directory / "log", signal.SIGINT)
             with _running(engine):
                 asyncio.run(postgres.wait_until_answers(postgres.url(port, password), START_SECONDS))
                 yield postgres.url(port, password)
