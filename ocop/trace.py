@@ -280,7 +280,7 @@ def _mail(row: asyncpg.Record) -> str:
 
 
 def _type(headers: Sequence[tuple[str, bytes]]) -> str:
-    return next((value.decode(errors="replace") for name, value in headers if name == "ce_type"), "?")
+    return next(((value or b"").decode(errors="replace") for name, value in headers if name == "ce_type"), "?")
 
 
 def of_stack(name: str) -> list[Line]:

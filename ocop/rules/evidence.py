@@ -60,7 +60,9 @@ class Record:
 
     def said(self, name: str) -> str | None:
         """What a header says."""
-        return next((value.decode(errors="replace") for key, value in self.headers if key == name), None)
+        # Kafka knows headers without a value, though aiokafka's type does not.
+        said = (value for key, value in self.headers if key == name and value is not None)
+        return next((value.decode(errors="replace") for value in said), None)
 
     @property
     def event(self) -> Named | None:
@@ -135,7 +137,11 @@ def digest(*parts: bytes) -> bytes:
 
 def of_headers(headers: Mapping[str, str] | Sequence[tuple[str, bytes]]) -> bytes:
     """A digest of headers, however they are ordered."""
-    pairs = headers.items() if isinstance(headers, Mapping) else [(k, v.decode(errors="replace")) for k, v in headers]
+    pairs = (
+        headers.items()
+        if isinstance(headers, Mapping)
+        else [(k, (v or b"").decode(errors="replace")) for k, v in headers]
+    )
     return digest(json.dumps(sorted(pairs), ensure_ascii=False).encode(errors="replace"))
 
 
