@@ -35,8 +35,8 @@ demo: venv ## Start everything, submit the real acts, compare with the published
 stop: venv ## Stop everything that was started here; what is stored stays
 	$(BIN)/ocop down
 
-test: venv ## Run the tests, on real Kafka and PostgreSQL
-	$(BIN)/pytest
+test: venv ## Run the tests, on real Kafka and PostgreSQL: TESTS=tests/gateway for some
+	$(BIN)/pytest $(TESTS)
 
 test-pages: venv ## Run the tests of the pages, in Chromium
 	$(BIN)/pytest tests/pages

@@ -126,7 +126,7 @@ WEIGHED: st.SearchStrategy[st.SearchStrategy[Any]] = st.sampled_from(
         *[DISTURB] * 4,
         *[SPOIL] * 3,
         MEANWHILE,
-        CALAMITY,
+        *[CALAMITY] * 2,
     )
 )
 
