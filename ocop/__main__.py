@@ -153,7 +153,6 @@ def follow(
     name: Annotated[str, typer.Argument(help="Id of a submission, of an event from it, or the province's own.")],
 ) -> None:
     """Follow one submission: receipt, topics, decision, events, who has applied them, rows, mails."""
-    databases.memory()  # there is a stack
     for where, what in trace.of_stack(name):
         console.print(f"{where:14} {what}", highlight=False, soft_wrap=True)
 

@@ -14,8 +14,8 @@ from national.projections import PROJECTIONS
 
 from contracts.topics import DECIDERS, domain_topic
 from ocop import stack
+from ocop.databases import memory
 from ocop.errors import OcopError
-from ocop.home import Home
 from ocop.rules.evidence import READERS, Named, all_partitions, uuid_of
 from servicekit import database
 
@@ -284,6 +284,6 @@ def _type(headers: Sequence[tuple[str, bytes]]) -> str:
 
 
 def of_stack(name: str) -> list[Line]:
-    """The same for the stack of this machine."""
-    memory = Home.here().recall()
-    return asyncio.run(trace(stack.kafka_bootstrap(memory), stack.application_urls(memory), name))
+    """The same for the stack of this machine. Raises OcopError where there is none, too."""
+    found = memory()
+    return asyncio.run(trace(stack.kafka_bootstrap(found), stack.application_urls(found), name))

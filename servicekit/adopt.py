@@ -51,11 +51,7 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     `submissions` is the gateway's way of keeping them. Raises AdoptError if a replica of the service is up, or if a
     number is missing on a topic or was given to another event here: then this is not a database that was set back.
     """
-    up = await connection.fetchval(
-        """SELECT count(*) FROM pg_stat_activity
-           WHERE datname = current_database() AND application_name IN ($1, $1 || '-http', $1 || '-relay')""",
-        service,
-    )
+    up = await relay.replicas(connection, service)
     if up:
         raise AdoptError(f"{service} is up ({up} connections to its database): stop all its replicas first.")
     found = Adopted()

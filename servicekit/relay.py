@@ -235,15 +235,22 @@ async def confirm(
     )
 
 
+async def replicas(connection: Connection, service: str) -> int:
+    """How many connections the replicas of a service have to the database."""
+    return int(
+        await connection.fetchval(
+            """SELECT count(*) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name IN ($1, $1 || '-http', $1 || '-relay')""",
+            service,
+        )
+    )
+
+
 async def take_over(connection: Connection, service: str) -> None:
     """Makes this connection the one that sends. A leader that there is gets cut off, and is given the time in which
     what it has under way ends; so is one that may have lost the lock a moment ago, if any replica of the service is up.
     The replicas go on deciding, and fill the outbox."""
-    up = await connection.fetchval(
-        """SELECT count(*) FROM pg_stat_activity
-           WHERE datname = current_database() AND application_name IN ($1, $1 || '-http', $1 || '-relay')""",
-        service,
-    )
+    up = await replicas(connection, service)
     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK) and not up:
         return
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
