@@ -5,6 +5,7 @@ Own request, because aiokafka speaks the metadata protocol only up to version 5 
 
 from collections.abc import Iterable
 from io import BytesIO
+from typing import Final
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
@@ -12,6 +13,10 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
+
+# Connections are kept by node and group. A broker answers a connection's requests one after another, and a reader's
+# fetch stays there until there is something to read: what is asked between takes a connection of its own.
+ASKED_BESIDE: Final = "topic ids"
 
 
 class _Uuid(AbstractType[UUID]):
@@ -113,6 +118,6 @@ async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
 
 
 async def present_ids(client: AIOKafkaClient, topics: Iterable[str]) -> dict[str, UUID]:
-    """The same over connections that there are; a topic that does not exist is not in the answer."""
-    response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    """The same over a client that there is; a topic that does not exist is not in the answer."""
+    response = await client.send(client.get_random_node(), _MetadataRequest(topics), group=ASKED_BESIDE)
     return {name: topic_id for error_code, name, topic_id, *_ in response.topics if not error_code}

@@ -12,6 +12,7 @@ from servicekit.health import Health
 from servicekit.listener import Listener
 from servicekit.runner import Runner
 from servicekit.settings import Settings
+from servicekit.topic_ids import present_ids
 from tests.engines import Databases
 from tests.waiting import until
 
@@ -54,3 +55,15 @@ async def test_what_a_failing_consumer_took_is_read_again(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await pool.close()
+
+
+async def test_the_ids_of_topics_do_not_wait_for_something_to_read(kafka_topics: str) -> None:
+    """They are asked for at each poll, and a broker answers what comes over one connection one after another."""
+    consumer = AIOKafkaConsumer(TOPIC, bootstrap_servers=kafka_topics, fetch_max_wait_ms=60_000)
+    await consumer.start()
+    try:
+        assert not await consumer.getmany(timeout_ms=500), "from now on a fetch is under way that waits for a minute"
+        async with asyncio.timeout(20):
+            assert TOPIC in await present_ids(consumer._client, [TOPIC])
+    finally:
+        await consumer.stop()
