@@ -76,8 +76,7 @@ async def rebuild(
     """Makes the tables of these projections again. Swaps them in unless it is a dry run, or, without `accept`, unless
     the live tables differ; then both are kept.
 
-    Raises RebuildError, ShadowError, a KafkaError or an asyncpg.PostgresError; the live tables are then as
-    they were, but for a rebuild that is told by name to be in place.
+    Raises RebuildError, ShadowError, a KafkaError or an asyncpg.PostgresError; the live tables are then as they were.
     """
     topics = [projection.topic for projection in projections]
     async with AsyncExitStack() as stack:
@@ -110,8 +109,16 @@ async def rebuild(
                 result.swapped = True
         result.waited = time.monotonic() - began
         if dry_run or result.swapped:
-            await shadow.drop(keeper)
+            await _tidy(keeper, say)
         return result
+
+
+async def _tidy(connection: Connection, say: Say) -> None:
+    """What is no longer needed goes; where that cannot be done, the work is done all the same."""
+    try:
+        await shadow.drop(connection)
+    except (shadow.ShadowError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        say(f"What is no longer needed stays until the next rebuild: {error}")
 
 
 async def _connect(stack: AsyncExitStack, owner_url: str) -> "asyncpg.Connection[asyncpg.Record]":

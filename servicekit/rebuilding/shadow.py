@@ -60,8 +60,19 @@ async def make(connection: Connection, projections: Sequence[Projection]) -> boo
 
 
 async def drop(connection: Connection) -> None:
-    """Removes the shadow, and what a swap has put aside."""
-    await connection.execute(f"DROP SCHEMA IF EXISTS {NAME}, {OUTGOING} CASCADE")
+    """Removes the shadow, and what a swap has put aside. Raises ShadowError if that is never free for a moment: a query
+    that was planned before the swap still locks what it was planned for, and only then plans anew."""
+    async with connection.transaction():
+        rows = await connection.fetch(
+            """SELECT oid::regclass::text AS name FROM pg_class
+               WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ($1, $2)) AND relkind IN ('r', 'p')
+               ORDER BY oid""",
+            NAME,
+            OUTGOING,
+        )
+        if rows:
+            await _lock(connection, [row["name"] for row in rows])
+        await connection.execute(f"DROP SCHEMA IF EXISTS {NAME}, {OUTGOING} CASCADE")
 
 
 def of(projections: Sequence[Projection]) -> list[str]:
@@ -184,18 +195,23 @@ async def vacuum(connection: Connection, tables: Sequence[str]) -> None:
 async def lock(connection: Connection, tables: Sequence[str]) -> None:
     """Waits for a moment without readers, and keeps all of them out of the live tables until the transaction ends.
 
-    A reader that has begun goes on to its end: we step back rather than wait in a circle with it. Raises ShadowError
-    if there is no such moment in a minute.
+    Raises ShadowError if there is no such moment in a minute.
     """
-    both = ", ".join(f"{schema}.{table}" for schema in ("public", NAME) for table in tables)
+    await _lock(connection, [f"{schema}.{table}" for schema in ("public", NAME) for table in tables])
+
+
+async def _lock(connection: Connection, names: Sequence[str]) -> None:
+    """All of them for us alone. A reader that has begun goes on to its end: we step back rather than wait in a circle
+    with it."""
+    every = ", ".join(names)
     # Only vacuum stands against this, and it gives way; without it a long vacuum would outlast every short attempt.
-    await connection.execute(f"LOCK TABLE {both} IN SHARE UPDATE EXCLUSIVE MODE")
+    await connection.execute(f"LOCK TABLE {every} IN SHARE UPDATE EXCLUSIVE MODE")
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL statement_timeout = {LOCK_MS}")
-                await connection.execute(f"LOCK TABLE {both} IN ACCESS EXCLUSIVE MODE")
+                await connection.execute(f"LOCK TABLE {every} IN ACCESS EXCLUSIVE MODE")
                 await connection.execute("SET LOCAL statement_timeout = 0")
             return
         # On a machine that stands still for a second PostgreSQL may see the circle before our time is over.

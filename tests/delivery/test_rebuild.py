@@ -22,10 +22,12 @@ from national.projections import PROJECTIONS
 
 from ocop.history.events import owner_registered, product_registered
 from servicekit import database
+from servicekit.database import Connection
 from servicekit.message import Message
 from servicekit.rebuilding import shadow
 from servicekit.rebuilding.difference import Standing
 from servicekit.rebuilding.rebuild import LOCK, RebuildError, Rebuilt, rebuild
+from servicekit.rebuilding.shadow import ShadowError
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
@@ -318,6 +320,46 @@ async def test_a_swap_steps_out_of_a_circle_with_a_reader(
             await reader.execute(f"SELECT FROM public.{tables[0]}")
             assert not locking.done()
         await locking
+
+
+async def test_what_was_put_aside_goes_though_a_reader_still_locks_it(databases: Databases) -> None:
+    """A query that was planned before the swap locks the tables of its plan one after another before it plans anew."""
+    made = await databases.make("national")
+    async with await database.open_pool(made.superuser) as pool, pool.acquire() as ours, pool.acquire() as reader:
+        await shadow.make(ours, PROJECTIONS)
+        tables = await shadow.swapped(ours, PROJECTIONS)
+        await ours.execute("SET deadlock_timeout = '1s'")  # it is the removal that PostgreSQL ends
+        await reader.execute("SET deadlock_timeout = '1min'")
+        async with reader.transaction():
+            await reader.execute(f"SELECT FROM shadow.{tables[-1]}")
+            dropping = asyncio.create_task(shadow.drop(ours))
+            await until(partial(waits_for_lock, pool))
+            for table in tables:
+                await reader.execute(f"SELECT FROM shadow.{table}")
+            assert not dropping.done()
+        await dropping
+        assert await ours.fetch("SELECT FROM pg_namespace WHERE nspname = 'shadow'") == []
+
+
+async def test_a_rebuild_is_done_though_what_it_has_put_aside_cannot_be_removed(
+    national: National, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await national.say(said_of(history()))
+    rows, real = await national.rows(), shadow.drop
+    aside = "SELECT nspname FROM pg_namespace WHERE nspname = 'outgoing'"
+
+    async def drop(connection: Connection) -> None:
+        if await connection.fetch(aside):
+            raise ShadowError("It is read without a pause.")
+        await real(connection)
+
+    monkeypatch.setattr(shadow, "drop", drop)
+    assert (await national.rebuild()).swapped
+    assert national.lines[-1] == "What is no longer needed stays until the next rebuild: It is read without a pause."
+    monkeypatch.undo()
+    assert (await national.rebuild()).swapped
+    assert await national.fetch(aside) == []
+    assert await national.rows() == rows
 
 
 async def test_a_service_that_has_read_nothing_goes_on_behind_what_was_rebuilt(national: National) -> None:

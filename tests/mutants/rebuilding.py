@@ -119,4 +119,12 @@ MUTANTS = (
         "",
         f"{TEST}::test_a_rebuild_that_is_killed_leaves_everything_as_it_was",
     ),
+    mutant(
+        "removed-in-a-circle",
+        "what was put aside is removed in a moment without readers",
+        SHADOW,
+        '            await _lock(connection, [row["name"] for row in rows])\n',
+        "            pass\n",
+        f"{TEST}::test_what_was_put_aside_goes_though_a_reader_still_locks_it",
+    ),
 )
