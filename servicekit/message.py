@@ -109,6 +109,11 @@ class Message:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+def is_of(source: str, tenant: str) -> bool:
+    """Whether this source of submissions is a system of this tenant's."""
+    return source.startswith(f"/provinces/{tenant}/")
+
+
 def decode(record: Record) -> Message:
     """Never raises: what does not decode, or cannot be of the topic's writer, carries the reason in `error`."""
     headers = tuple(record.headers)
@@ -138,6 +143,8 @@ def _misplaced(topic: Topic, envelope: Envelope) -> str | None:
     if topic.kind == "submission":
         if not envelope.source.startswith("/provinces/"):
             return "/source"
+        if not is_of(envelope.source, envelope.tenant):
+            return "/tenant"
     elif envelope.source != f"/services/{topic.service}":
         return "/source"
     elif topic_of(envelope.type) not in (topic.name, None):

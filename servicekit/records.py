@@ -12,7 +12,7 @@ from contracts.envelope import Envelope, dataschema
 from contracts.outcome import Outcome, outcome_id, outcome_type
 from contracts.topics import domain_topic, outcome_topic
 from servicekit.held import Key
-from servicekit.message import Message
+from servicekit.message import Message, is_of
 from servicekit.outbox import Outgoing
 
 UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of bytes that name none
@@ -62,16 +62,18 @@ class About:
 def about(message: Message) -> About | None:
     """The submission in a record, also where the whole does not decode: that must be answered too.
 
-    None where the bytes name no submission id to answer to, or no tenant who would hear it.
+    None where the bytes name no submission id to answer to, or no tenant who would hear it, or one whose source it is
+    not: what became of a submission is told to nobody else.
     """
-    submission_id, tenant = message.named_uuid("correlationid"), message.named("tenant")
-    if submission_id is None or not tenant:
+    submission_id = message.named_uuid("correlationid")
+    tenant, source = message.named("tenant"), message.named("source")
+    if submission_id is None or not tenant or (source and not is_of(source, tenant)):
         return None
     cause = message.envelope
     time = message.named_time("time") or message.named_time("recordedtime") or UNKNOWN_TIME
     return About(
         submission_id=submission_id,
-        source=message.named("source") or "",
+        source=source or "",
         event_id=message.named("id") or "",
         type=message.named("type") or "",
         subject=message.named_uuid("subject") or submission_id,

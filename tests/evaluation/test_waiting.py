@@ -125,7 +125,9 @@ async def test_neither_sees_the_other_and_the_sweep_finds_it(pool: Pool, provinc
 
 async def test_another_provinces_product(pool: Pool, province: Province) -> None:
     await poll(pool, READS, product_told(tenant="2025-80"))
-    stray = province.send(recognised("2", id_="stray", of="SP-2")).message(ce_tenant="2025-80")
+    stray = province.send(recognised("2", id_="stray", of="SP-2")).message(
+        ce_tenant="2025-80", ce_source="/provinces/2025-80/test"
+    )
     await poll(pool, READS, province.message(recognised("1", id_="r")), stray)
     foreign = ("rejected", "foreign-reference")
     assert await said(pool) == [("r", *foreign), ("stray", *foreign)]

@@ -84,6 +84,18 @@ async def test_a_repeat_is_answered_to_the_submission_id_that_asks(
     assert [UUID(json.loads(row["payload"])["submission_id"]) for row in rows] == [first, again]
 
 
+async def test_what_becomes_of_a_submission_is_told_to_its_sources_tenant_alone(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """Bytes on the topic that name another one are put aside, and nobody hears of it."""
+    await handle(pool, registry, province.message(owner(id_="o")))
+    for id_ in ("o", "other"):
+        await handle(pool, registry, province.send(owner("CT-2", id_=id_)).message(ce_tenant="2025-80"))
+    assert await said(pool) == [("o", "applied", None)]
+    kept = await pool.fetch("SELECT event_id, reason FROM held")
+    assert [tuple(row) for row in kept] == [("other", "failed")]
+
+
 async def test_same_id_with_other_content_is_refused_and_the_first_stands(
     pool: Pool, province: Province, registry: Deciders
 ) -> None:

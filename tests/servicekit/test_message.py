@@ -32,6 +32,8 @@ def test_what_the_writer_says_is_read() -> None:
         (SUBMISSION, "correlationid", b"x"),
         (SUBMISSION, "id", b"a\x00b"),
         (SUBMISSION, "tenant", b"\x00"),
+        (SUBMISSION, "tenant", b"2025-01"),
+        (SUBMISSION, "tenant", b"2025-6"),
         (SUBMISSION, "id", None),
         (SUBMISSION, "id", b"x" * 1025),
         (SUBMISSION, "type", b"x" * 900_000),
