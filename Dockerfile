@@ -32,13 +32,14 @@ COPY ocop /app/ocop
 RUN ["/venv/bin/python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/app"]
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="OCOP Interconnect" \
       org.opencontainers.image.description="Joins the records of Vietnam's provinces on the One Commune One Product programme" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="python:3.11.15-slim-bookworm"
+      org.opencontainers.image.base.name="${BASE}"
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
