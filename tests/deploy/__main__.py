@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ocop import passwords
@@ -116,24 +116,32 @@ def docker(*arguments: str) -> str:
     return done.stdout
 
 
-def _unwell(containers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _unwell(containers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for name, container in containers.items():
         state = container["State"]
+        health = state.get("Health", {}).get("Status", "healthy")
         if name in JOBS:
             if state["Status"] != "exited" or state["ExitCode"]:
-                yield f"{name} is {state['Status']}, exit status {state['ExitCode']}"
-        elif state["Status"] != "running" or state.get("Health", {}).get("Status", "healthy") != "healthy":
-            yield f"{name} is {state['Status']}, {state.get('Health', {}).get('Status')}"
+                yield name, f"{state['Status']}, exit status {state['ExitCode']}"
+        elif state["Status"] != "running" or health != "healthy":
+            yield name, f"{state['Status']}, {health}"
 
 
-def wait_until_well(project: Project) -> dict[str, dict[str, Any]]:
-    """The containers when all are healthy and all jobs done. Raises DeployError when patience ends."""
+def wait_until_well(project: Project) -> dict[str, float]:
+    """How many seconds each took from its start to health, when all are healthy, all jobs done. Raises DeployError."""
     until = time.monotonic() + HEALTHY_S
-    while unwell := list(_unwell(containers := project.containers())):
+    took: dict[str, float] = {}
+    while True:
+        containers = project.containers()
+        unwell = dict(_unwell(containers))
+        for name in set(containers) - set(unwell) - set(took):
+            started = datetime.fromisoformat(containers[name]["State"]["StartedAt"])
+            took[name] = (datetime.now(UTC) - started).total_seconds()
+        if containers and not unwell:
+            return took
         if time.monotonic() > until:
-            raise DeployError("; ".join(unwell))
+            raise DeployError("; ".join(f"{name} is {state}" for name, state in unwell.items()))
         time.sleep(1)
-    return containers
 
 
 def check_confinement(containers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -151,21 +159,12 @@ def check_confinement(containers: Mapping[str, Mapping[str, Any]]) -> None:
             raise DeployError(f"{name} sees itself as {seen}, not {CONFINED}")
 
 
-def tell(containers: Mapping[str, Mapping[str, Any]]) -> None:
-    """Memory of each container, and how long it took until it was first well."""
+def tell(containers: Mapping[str, Mapping[str, Any]], took: Mapping[str, float]) -> None:
+    """Memory of each container, and how long it took until it was well."""
     stats = docker("stats", "--no-stream", "--format", "{{.ID}} {{.MemUsage}}").splitlines()
     memory = dict(line.split(" ", 1) for line in stats)
     for name, container in sorted(containers.items()):
-        say(f"{name:26} {memory.get(container['Id'][:12], 'ended'):24} {_start(container)}")
-
-
-def _start(container: Mapping[str, Any]) -> str:
-    probes = container["State"].get("Health", {}).get("Log") or []
-    well = next((probe["End"] for probe in probes if probe["ExitCode"] == 0), None)
-    if well is None:
-        return ""
-    started, seen = (datetime.fromisoformat(text) for text in (container["State"]["StartedAt"], well))
-    return f"seen well {(seen - started).total_seconds():.1f} s after its start"
+        say(f"{name:26} {memory.get(container['Id'][:12], 'ended'):24} well {took[name]:.0f} s after its start")
 
 
 def demo(project: Project, accepted: int, duplicates: int) -> None:
@@ -182,13 +181,13 @@ def check(project: Project, services: Sequence[str]) -> None:
     say(f"{len(made)} passwords made")
     project.run("config", "--quiet", show=False)
     project.run("up", "-d", *services)
-    containers = wait_until_well(project)
+    took = wait_until_well(project)
     say("all are well")
-    check_confinement(containers)
+    check_confinement(project.containers())
     say("all are confined")
     demo(project, 3332, 0)
     demo(project, 0, 3332)
-    tell(project.containers())
+    tell(project.containers(), took)
     project.run("run", "--rm", "-T", "ocop", "oracle")
     project.run("restart", "registry", "postgres", "kafka")
     wait_until_well(project)
