@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -127,17 +128,23 @@ def _unwell(containers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, 
             yield name, f"{state['Status']}, {health}"
 
 
-def wait_until_well(project: Project) -> dict[str, float]:
-    """How many seconds each took from its start to health, when all are healthy, all jobs done. Raises DeployError."""
+def wait_until_well(project: Project, starting: "Future[str] | None" = None) -> dict[str, float]:
+    """How many seconds each took from its start to health, when all are healthy, all jobs done. Raises DeployError.
+
+    Looks while they are still being started, for the engine forgets all but the last answers about health.
+    """
     until = time.monotonic() + HEALTHY_S
     took: dict[str, float] = {}
     while True:
         containers = project.containers()
         unwell = dict(_unwell(containers))
         for name in set(containers) - set(unwell) - set(took):
-            started = datetime.fromisoformat(containers[name]["State"]["StartedAt"])
-            took[name] = (datetime.now(UTC) - started).total_seconds()
-        if containers and not unwell:
+            since = datetime.fromisoformat(containers[name]["State"]["StartedAt"])
+            took[name] = (datetime.now(UTC) - since).total_seconds()
+        started = starting is None or starting.done()
+        if starting is not None and started:
+            starting.result()
+        if started and containers and not unwell:
             return took
         if time.monotonic() > until:
             raise DeployError("; ".join(f"{name} is {state}" for name, state in unwell.items()))
@@ -180,8 +187,8 @@ def check(project: Project, services: Sequence[str]) -> None:
     made = passwords.make(ROOT / "deploy/compose/secrets")
     say(f"{len(made)} passwords made")
     project.run("config", "--quiet", show=False)
-    project.run("up", "-d", *services)
-    took = wait_until_well(project)
+    with ThreadPoolExecutor(1) as beside:
+        took = wait_until_well(project, beside.submit(project.run, "up", "-d", *services))
     say("all are well")
     check_confinement(project.containers())
     say("all are confined")
