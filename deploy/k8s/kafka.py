@@ -25,7 +25,7 @@ REPLICAS: Final = 3
 IN_SYNC: Final = 2
 PREFIX: Final = "ocop."  # of all topics of the catalogue
 
-# Fences, not plans: so much that no service at work meets them, and so little that one gone wild leaves the others room.
+# Fences, not plans: so much that no service at work meets them, so little that one gone wild leaves the others room.
 PRODUCER_BYTES_S: Final = 20 * 1024 * 1024
 CONSUMER_BYTES_S: Final = 60 * 1024 * 1024
 REQUEST_PERCENT: Final = 100  # of one broker thread
@@ -133,9 +133,7 @@ def topics_script() -> str:
     lines = []
     for topic in TOPICS.values():
         config = " ".join(f"--config {name}={value}" for name, value in topic.config.items())
-        lines.append(
-            f"create --topic {topic.name} --partitions {topic.partitions} --replication-factor 1 {config}\n"
-        )
+        lines.append(f"create --topic {topic.name} --partitions {topic.partitions} --replication-factor 1 {config}\n")
     return (
         f"#!/bin/sh\n{HEAD}set -eu\n"
         "create() {\n"
