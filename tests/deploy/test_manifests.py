@@ -53,5 +53,12 @@ def test_what_is_awaited_has_not_come() -> None:
     assert {name for name in AWAITED_MODULES if hasattr(import_module(name), "main")} == set()
 
 
+def test_staging_is_production_in_all_but_size() -> None:
+    def named(overlay: str) -> set[tuple[str, str]]:
+        return {(o["kind"], o["metadata"]["name"]) for o in rendered(overlay).objects if o["kind"] != "Namespace"}
+
+    assert named("staging") == named("production")
+
+
 def test_overlays() -> None:
     assert {rule for each in RULES.values() for rule in each.overlays} == set(OVERLAYS)
