@@ -19,6 +19,7 @@ from deploy.k8s.kafka import Right, rights, scaler
 from ocop import kafka, provision
 from ocop.home import free_port
 from ocop.services import SERVICES
+from tests.acts import listed, recognised
 from tests.delivery.system import system
 from tests.delivery.test_spine import families
 from tests.engines import START_SECONDS, Databases, Engine, signal
@@ -113,10 +114,15 @@ async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path
             for service in SERVICES:
                 user = {"OCOP_TEST_PACKAGE": service.package, "OCOP_TEST_USER": service.name}
                 await under_test.start(service.wire, module="tests.deploy.as_user", **user)
-            answers = await under_test.submit(families(5))
+            acts = [recognised("QD-1", of="SP-1"), listed("NY-1", of="SP-1"), listed("NY-1", of="SP-1")]
+            answers = await under_test.submit([*families(5), *acts])
             assert {answer["status"] for answer in answers} == {"accepted"}
             under_test.bootstrap = broker.admin  # the oracle looks at everything
             await under_test.settled()
+            states = await under_test.fetch("gateway", "SELECT state, count(*) FROM submission GROUP BY 1 ORDER BY 1")
+            assert states == [("applied", 22), ("rejected", 1)]
+            assert await under_test.fetch("notifications", "SELECT count(*) FROM delivery") == [(1,)]
+            assert await under_test.fetch("national", "SELECT count(*) FROM event") == [(22,)]
         assert broker.denied() == set()
 
 
