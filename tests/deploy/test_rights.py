@@ -121,7 +121,9 @@ async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path
             await under_test.settled()
             states = await under_test.fetch("gateway", "SELECT state, count(*) FROM submission GROUP BY 1 ORDER BY 1")
             assert states == [("applied", 22), ("rejected", 1)]
-            assert await under_test.fetch("notifications", "SELECT count(*) FROM delivery") == [(1,)]
+            assert await under_test.fetch("notifications", "SELECT count(*) FROM delivery WHERE rule = 'rejected'") == [
+                (1,)
+            ]
             assert await under_test.fetch("national", "SELECT count(*) FROM event") == [(22,)]
         assert broker.denied() == set()
 

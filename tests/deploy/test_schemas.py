@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from deploy.k8s.manifests import OVERLAYS, render
 from deploy.k8s.schemas import complaints
 
 
+rendered = cache(render)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_api_takes_it(overlay: str) -> None:
-    objects = render(overlay).objects
+    objects = rendered(overlay).objects
     assert len(objects) > 50
     assert [line for each in objects for line in complaints(each)] == []
 
@@ -36,7 +40,7 @@ WRONG: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_the_api_would_not_take(what: str) -> None:
     kind, name, change = WRONG[what]
-    wrong = copy.deepcopy(render("production").named(kind, name))
+    wrong = copy.deepcopy(rendered("production").named(kind, name))
     assert list(complaints(wrong)) == []
     change(wrong)
     assert len(list(complaints(wrong))) == 1
