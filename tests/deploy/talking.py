@@ -134,10 +134,12 @@ def leaves_by_a_proxy_only(found: Manifests) -> Iterator[str]:
 @rule(*ALL)
 def lets_no_stranger_to_the_engines(found: Manifests) -> Iterator[str]:
     """Kafka and PostgreSQL are reached by nobody of another namespace but their operators, KEDA and Prometheus."""
+    policies = found.of("NetworkPolicy")
     engines = {"kafka": KAFKA, **{f"database of {of}": pod for of, pod in _databases(found).items()}}
-    for (name, engine), who, port in product(engines.items(), (*STRANGERS, Pod({}, "ingress")), PORTS):
-        if allowed(found.of("NetworkPolicy"), who, engine, port):
-            yield f"{who} → {name} {port}"
+    for name, engine in engines.items():
+        for who in (*STRANGERS, Pod({}, "ingress")):
+            reached = [port for port in PORTS if allowed(policies, who, engine, port)]
+            yield from (f"{who} → {name} {port}" for port in reached)
 
 
 @rule(*REAL)

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from ocop.services import SERVICES
 from tests.acts import listed, recognised
 from tests.delivery.system import system
 from tests.delivery.test_spine import families
-from tests.engines import START_SECONDS, Databases, Engine, signal
+from tests.engines import START_SECONDS, Databases, Engine
 
 # Kafka's numbers for them.
 KINDS: Final = {"topic": 2, "group": 3}
@@ -112,8 +113,12 @@ async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path
         wires = [service.wire for service in SERVICES]
         async with system(broker.users, databases, tmp_path, wires) as under_test:
             for service in SERVICES:
-                user = {"OCOP_TEST_PACKAGE": service.package, "OCOP_TEST_USER": service.name}
-                await under_test.start(service.wire, module="tests.deploy.as_user", **user)
+                await under_test.start(
+                    service.wire,
+                    module="tests.deploy.as_user",
+                    OCOP_TEST_PACKAGE=service.package,
+                    OCOP_TEST_USER=service.name,
+                )
             acts = [recognised("QD-1", of="SP-1"), listed("NY-1", of="SP-1"), listed("NY-1", of="SP-1")]
             answers = await under_test.submit([*families(5), *acts])
             assert {answer["status"] for answer in answers} == {"accepted"}
@@ -129,22 +134,18 @@ async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path
 
 
 async def test_nobody_may_what_is_anothers(tmp_path: Path) -> None:
-    async with guarded(tmp_path) as broker:
+    async with guarded(tmp_path) as broker, AsyncExitStack() as clients:
         producer = AIOKafkaProducer(bootstrap_servers=broker.users, **as_user("national"))
-        await producer.start()
+        consumer = AIOKafkaConsumer(bootstrap_servers=broker.users, auto_offset_reset="earliest", **as_user("registry"))
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.users, **as_user("keda"))
+        for client, close in ((producer, producer.stop), (consumer, consumer.stop), (admin, admin.close)):
+            clients.push_async_callback(close)
+            await client.start()
         with pytest.raises(TopicAuthorizationFailedError):
             await producer.send_and_wait("ocop.registry.product", b"x")
-        await producer.stop()
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker.users, auto_offset_reset="earliest", **as_user("registry"))
-        await consumer.start()
         consumer.assign([TopicPartition("ocop.submission.evaluation", 0)])
         with pytest.raises(TopicAuthorizationFailedError):
             await asyncio.wait_for(consumer.getone(), 10)
-        await consumer.stop()
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker.users, **as_user("keda"))
-        await admin.start()
-        await admin.list_consumer_group_offsets("registry")  # which it needs, and may
-        with pytest.raises(GroupAuthorizationFailedError):
+        with pytest.raises(GroupAuthorizationFailedError):  # whose lag nobody scales by
             await admin.list_consumer_group_offsets("gateway")
-        await admin.close()
         assert {(who, what) for who, what, _ in broker.denied()} >= {("national", "WRITE"), ("registry", "READ")}

@@ -10,7 +10,6 @@ import pytest
 from deploy.k8s.manifests import OVERLAYS, render
 from deploy.k8s.schemas import complaints
 
-
 rendered = cache(render)
 
 

@@ -22,7 +22,11 @@ AWAITED_MODULES: Final = {"servicekit.migrate"}  # as a command
 
 # Of the machinery around the code, not of its settings.
 STANDARD: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT", "FORWARDED_ALLOW_IPS"}
-SETTINGS: Final = {"gateway": GatewaySettings, "national": NationalSettings, "notifications": NotificationsSettings}
+SETTINGS: Final[dict[str, type[Settings]]] = {
+    "gateway": GatewaySettings,
+    "national": NationalSettings,
+    "notifications": NotificationsSettings,
+}
 DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 SHELLS: Final = ("sh", "bash", "/bin/sh", "/bin/bash")
 # Before SIGTERM, for the poll in hand, for requests under way, for two pools: what servicekit takes to stop.
@@ -252,7 +256,7 @@ def _secrets(workload: Object) -> set[str]:
 def sets_what_the_code_reads(found: Manifests) -> Iterator[str]:
     """Every variable is a setting of its service; one that is mistyped would be passed over without a word."""
     for workload in found.workloads("service"):
-        settings: type[Settings] = SETTINGS.get(workload["metadata"]["name"], Settings)
+        settings = SETTINGS.get(workload["metadata"]["name"], Settings)
         known = {f"OCOP_{name.upper()}" for name in settings.model_fields} | AWAITED_SETTINGS | STANDARD
         given = {each["name"] for each in containers(workload)[0].get("env", ())} | _from_maps(found, workload)
         if given - known:
