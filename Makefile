@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults image sbom \
-	compose-check
+.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults \
+	image sbom compose-check k8s-check
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
@@ -20,7 +20,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 venv: $(INSTALLED) ## Make .venv as requirements.lock says
 
@@ -91,6 +91,10 @@ verify: venv ## Check that generated files and the lock are current
 	@diff -u requirements.run.lock .venv/fresh.run.lock \
 		|| { echo "requirements.run.lock does not fit requirements.lock: run make lock"; exit 1; }
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m deploy.k8s.kafka --check
+
+k8s-check: venv ## Show every Kubernetes object to a real API server; builds it once, with Go, some minutes
+	$(BIN)/python -m deploy.k8s.check
 
 lock: venv ## Bring the locks up to pyproject.toml; newer versions by rm requirements*.lock first
 	$(COMPILE) --all-extras --output-file requirements.lock
