@@ -3,19 +3,24 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults
+.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults \
+	image sbom compose-check k8s-check
 
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-COMPILE := $(BIN)/uv pip compile --quiet --python $(BIN)/python --all-extras --generate-hashes \
+COMPILE := $(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashes \
 	--no-emit-index-url --no-header pyproject.toml
+# What the image installs: no extra, and each version as in the whole lock.
+COMPILE_RUN := $(COMPILE) --constraints
+, := ,
+IMAGE ?= ocop-interconnect:local
 
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 venv: $(INSTALLED) ## Make .venv as requirements.lock says
 
@@ -75,16 +80,38 @@ lint: venv ## Style, types, and who may import whom
 	$(BIN)/lint-imports
 
 verify: venv ## Check that generated files and the lock are current
-	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock \
-		|| { echo "requirements.lock names an address: run make lock"; exit 1; }
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock requirements.run.lock \
+		|| { echo "a lock names an address: run make lock"; exit 1; }
 	@cp requirements.lock .venv/fresh.lock
-	@$(COMPILE) --output-file .venv/fresh.lock
+	@$(COMPILE) --all-extras --output-file .venv/fresh.lock
 	@diff -u requirements.lock .venv/fresh.lock \
 		|| { echo "requirements.lock does not fit pyproject.toml: run make lock"; exit 1; }
+	@cp requirements.run.lock .venv/fresh.run.lock
+	@$(COMPILE_RUN) requirements.lock --output-file .venv/fresh.run.lock
+	@diff -u requirements.run.lock .venv/fresh.run.lock \
+		|| { echo "requirements.run.lock does not fit requirements.lock: run make lock"; exit 1; }
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m deploy.k8s.kafka --check
 
-lock: venv ## Bring requirements.lock up to pyproject.toml; newer versions by rm requirements.lock first
-	$(COMPILE) --output-file requirements.lock
+k8s-check: venv ## Show every Kubernetes object to a real API server; builds it once, with Go, some minutes
+	$(BIN)/python -m deploy.k8s.check
+
+lock: venv ## Bring the locks up to pyproject.toml; newer versions by rm requirements*.lock first
+	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE_RUN) requirements.lock --output-file requirements.run.lock
+
+image: ## Build the image: IMAGE= BASE=; PIP_CONF= CA= BUILD_NETWORK= where packages come by a mirror or a proxy
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) \
+		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(BUILD_NETWORK),--network=$(BUILD_NETWORK)) \
+		$(if $(PIP_CONF),--secret id=pip$(,)src=$(PIP_CONF)) $(if $(CA),--secret id=ca$(,)src=$(CA)) .
+
+sbom: venv ## What the image installs, as CycloneDX, into sbom.cdx.json
+	$(BIN)/cyclonedx-py requirements requirements.run.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.cdx.json
+
+compose-check: venv ## docker-compose.yml on the engine that is here: demo, oracle, nothing left: SERVICES= FILES=
+	$(BIN)/python -m tests.deploy $(foreach file,$(FILES),--file $(file)) $(SERVICES)
 
 clean: ## Stop everything, then remove .venv, .ocop (what is stored) and caches
 	@[ ! -x $(BIN)/ocop ] || $(BIN)/ocop down

@@ -5,7 +5,9 @@ The map, from the engines outward:
 - ``jars``, ``kafka``: Apache Kafka from pinned jars, one KRaft node.
 - ``postgres``: PostgreSQL from a wheel, reached with passwords only.
 - ``provision``: databases, roles, topics and migrations, on these engines or on others.
-- ``home``: what one installation remembers (ports, passwords, replicas) and where it keeps its files.
+- ``home``: what one installation remembers (ports, passwords, replicas) and where it keeps its files; or, of services
+  that others start, what the environment says.
+- ``passwords``: those of services that others start, a file for each.
 - ``supervision``: the processes, under ``supervisor``, and those that it lost.
 - ``stack``: ``up``, ``down`` and ``status``, made of the parts above.
 - ``__main__``: the commands.

@@ -38,6 +38,10 @@ def pairs(texts: list[str], example: str) -> dict[str, str]:
     return found
 
 
+def _say(text: str) -> None:
+    notes.print(text, style="dim", soft_wrap=True)
+
+
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(dlq.app, name="dlq")
 app.command()(dlq.waiting)
@@ -64,7 +68,7 @@ def up(
         raise OcopError("--replicas takes SERVICE=NUMBER, for instance registry=2.")
     settings = pairs(set_, "OCOP_SESSION_TIMEOUT_MS=6000")
     home = Home.here()
-    memory = stack.up(home, lambda text: notes.print(text, style="dim", soft_wrap=True), counts, settings)
+    memory = stack.up(home, _say, counts, settings)
     for instance in stack.instances(memory):
         console.print(f"{instance.name:20} {stack.service_url(memory, instance)}")
 
@@ -105,12 +109,21 @@ def status() -> None:
         raise typer.Exit(1)
 
 
+@app.command("provision")
+def provide() -> None:
+    """Make databases, roles, schemas and topics for services that others start; harmless when they are there."""
+    memory = Home.here().recall()
+    if memory.services_url is None:
+        raise OcopError("`ocop up` does this for a stack of its own. For another, set OCOP_SERVICES_URL.")
+    asyncio.run(stack.provide_elsewhere(memory, _say))
+
+
 @app.command()
 def url(service: str) -> None:
     """Print where a service answers HTTP, for use in other commands."""
     memory = Home.here().recall()
     for instance in stack.instances(memory):
-        if instance.name == service and service in memory.ports:
+        if instance.name == service and (memory.services_url or service in memory.ports):
             print(stack.service_url(memory, instance))  # noqa: T201 - bare, for the shell
             return
     raise OcopError(f"{service} has no address yet: `ocop up` gives it one.")
@@ -143,7 +156,9 @@ def demo(
 ) -> None:
     """Start everything, submit what five provinces published, and compare; the exit status is 1 if anything differs."""
     home = Home.here()
-    memory = stack.up(home, lambda text: notes.print(text, style="dim", soft_wrap=True), {}, {})
+    if (memory := home.recall()).services_url is None:
+        memory = stack.up(home, _say, {}, {})
+    home.make()
     if not asyncio.run(Demo(home, memory, console, pause).run()):
         raise typer.Exit(1)
 

@@ -64,8 +64,11 @@ class Demo:
 
     def __init__(self, home: Home, memory: Memory, console: Console, pause_s: float = 0) -> None:
         self._home, self._memory, self._console, self._pause_s = home, memory, console, pause_s
-        self.gateway = f"http://127.0.0.1:{memory.ports['gateway']}"
-        self.national = f"http://127.0.0.1:{memory.ports['national']}"
+        self.gateway, self.national = (
+            stack.service_url(memory, stack.Instance(service, 1))
+            for service in SERVICES
+            if service.wire in ("gateway", "national")
+        )
 
     async def run(self) -> bool:
         """Submits, waits, compares; False if a figure differs, something was lost, or an event was not applied."""

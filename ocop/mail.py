@@ -56,7 +56,10 @@ def mails(
     number: Annotated[int | None, typer.Argument(help="Show this one whole; the list if left out.")] = None,
 ) -> None:
     """Show the mails that the stack's own mail server has kept, the newest first."""
-    kept = mailbox.read(Home.here().mails)[::-1]
+    home = Home.here()
+    if home.recall().services_url is not None:
+        raise OcopError("The mail server of this stack is not ours: look there.")
+    kept = mailbox.read(home.mails)[::-1]
     if number is not None:
         if not 1 <= number <= len(kept):
             raise OcopError(f"There are {len(kept)} mails.")

@@ -10,8 +10,10 @@ import time
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+if TYPE_CHECKING:  # of the stack on one machine: an image goes without
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 MOST_BYTES = 1024 * 1024
 
@@ -22,7 +24,7 @@ class Keeper:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's names
+    async def handle_DATA(self, server: "SMTP", session: "Session", envelope: "Envelope") -> str:  # noqa: N802, ARG002  # aiosmtpd's names
         """Keeps one mail."""
         content = envelope.content or b""
         path = self._directory / f"{time.time_ns()}.eml"
@@ -56,6 +58,8 @@ async def answers(port: int) -> bool:
 
 async def serve(port: int, directory: Path) -> None:
     """Listens on 127.0.0.1 until cancelled."""
+    from aiosmtpd.smtp import SMTP
+
     keeper = Keeper(directory)
 
     def connected() -> SMTP:

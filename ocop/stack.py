@@ -16,6 +16,7 @@ from ocop.errors import OcopError
 from ocop.home import Home, Memory
 from ocop.services import Service
 from ocop.supervision import Process, Program, Supervisor, members, stop_members, tail
+from servicekit.settings import with_password
 
 ENGINES = ("kafka", "postgres")
 ENGINE_SECONDS = 60
@@ -59,15 +60,21 @@ def kafka_bootstrap(memory: Memory) -> str:
     return memory.kafka_bootstrap or f"127.0.0.1:{memory.port('kafka')}"
 
 
-def postgres_url(memory: Memory) -> str:
-    """The superuser's URL: of ours, or of the server that was there."""
-    return memory.postgres_url or postgres.url(memory.port("postgres"), memory.password(postgres.SUPERUSER))
+def postgres_url(memory: Memory, service: Service | None = None) -> str:
+    """The superuser's URL: of ours, or of the server that was there, which may be one per service."""
+    if memory.postgres_url is None:
+        return postgres.url(memory.port("postgres"), memory.password(postgres.SUPERUSER))
+    url = memory.postgres_url
+    if memory.services_url is not None:
+        url = with_password(url, memory.passwords.get(postgres.SUPERUSER, ""))
+    return url.replace("{service}", service.name) if service else url
 
 
 def database_urls(memory: Memory, service: Service) -> tuple[str, str, str]:
     """A service's database for its owner, its application and its HTTP role."""
     owner, app, http = (
-        provision.address(postgres_url(memory), service.database, role, memory.password(role)) for role in service.roles
+        provision.address(postgres_url(memory, service), service.database, role, memory.password(role))
+        for role in service.roles
     )
     return owner, app, http
 
@@ -79,6 +86,8 @@ def application_urls(memory: Memory) -> dict[str, str]:
 
 def service_url(memory: Memory, instance: Instance) -> str:
     """Where the process answers HTTP."""
+    if memory.services_url is not None:
+        return memory.services_url.replace("{service}", instance.service.name)
     return f"http://127.0.0.1:{memory.port(instance.name)}"
 
 
@@ -113,6 +122,8 @@ def up(home: Home, say: Say, replicas: Mapping[str, int], settings: Mapping[str,
 
 
 def _supervisor(home: Home, memory: Memory) -> Supervisor:
+    if memory.services_url is not None:
+        raise OcopError("The services are started by others (OCOP_SERVICES_URL): ask there.")
     return Supervisor(home, memory.port("supervisor"), memory.password("supervisor"))
 
 
@@ -180,13 +191,29 @@ async def _bring_up(home: Home, memory: Memory, supervisor: Supervisor, say: Say
         supervisor.start(name)
     await _engine(home, engines, "postgres", postgres.wait_until_answers(postgres_url(memory), ENGINE_SECONDS), say)
     await _engine(home, engines, "kafka", kafka.wait_until_answers(kafka_bootstrap(memory), ENGINE_SECONDS), say)
-    say("Databases, roles, migrations, topics")
-    passwords = {role: memory.password(role) for service in services.built() for role in service.roles}
-    await provision.databases(postgres_url(memory), services.built(), passwords)
-    await provision.topics(kafka_bootstrap(memory), TOPICS.values())
+    await provide(memory, say)
     for name in ("mailbox", *(instance.name for instance in instances(memory))):
         supervisor.start(name)
     await _wait_until_ready(home, memory, supervisor, say)
+
+
+async def provide(memory: Memory, say: Say) -> None:
+    """Make databases, roles and topics on engines that answer, and bring schemas up to date. Raises OcopError."""
+    say("Databases, roles, migrations, topics")
+    servers: dict[str, list[Service]] = {}
+    for service in services.built():
+        servers.setdefault(postgres_url(memory, service), []).append(service)
+    for url, theirs in servers.items():
+        await provision.databases(url, theirs, {role: memory.password(role) for each in theirs for role in each.roles})
+    await provision.topics(kafka_bootstrap(memory), TOPICS.values())
+
+
+async def provide_elsewhere(memory: Memory, say: Say) -> None:
+    """The same for the services that others start, once their engines answer. Raises OcopError."""
+    for url in {postgres_url(memory, service) for service in services.built()}:
+        await postgres.wait_until_answers(url, ENGINE_SECONDS)
+    await kafka.wait_until_answers(kafka_bootstrap(memory), ENGINE_SECONDS)
+    await provide(memory, say)
 
 
 async def _engine(home: Home, ours: list[str], name: str, answer: Awaitable[None], say: Say) -> None:

@@ -1,19 +1,28 @@
-"""Settings that every service has, read from the environment once, at start."""
+"""Settings that every service has, read from the environment and from files of secrets once, at start."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Variables carry the prefix OCOP_. A missing or malformed one ends the start with its name."""
+    """Variables carry the prefix OCOP_. A missing or malformed one ends the start with its name.
+
+    What is not in the environment is looked for in the directory that OCOP_SECRETS names, in a file of the variable's
+    name in small letters: so a password need not stand in an environment, where whoever lists processes reads it.
+    """
 
     model_config = SettingsConfigDict(env_prefix="OCOP_", extra="ignore")
 
     kafka_bootstrap: Annotated[str, Field(description="host:port of a broker; several with commas")]
     database_url: Annotated[str, Field(description="this service's database, application role")]
+    database_password: Annotated[str, Field(description="of that role, where the URL has none")] = ""
     database_http_url: Annotated[str, Field(description="the same database, HTTP role")] = ""
+    database_http_password: Annotated[str, Field(description="of that role, where the URL has none")] = ""
     database_pool: Annotated[int, Field(ge=2, le=100, description="connections per pool")] = 8
     http_host: Annotated[str, Field(description="address that HTTP listens on")] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535, description="port that HTTP listens on")] = 8080
@@ -25,3 +34,33 @@ class Settings(BaseSettings):
     ] = 1
     poll_records: Annotated[int, Field(ge=1, le=5000, description="most records in one transaction")] = 500
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # nothing is read from .env
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # knows no variable for its directory
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before files."""
+        directory = os.environ.get("OCOP_SECRETS")
+        if directory and not Path(directory).is_dir():
+            raise ValueError(f"OCOP_SECRETS={directory} is no directory")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, directory or None)
+
+    @model_validator(mode="after")
+    def _let_in(self) -> Self:
+        self.database_url = with_password(self.database_url, self.database_password)
+        self.database_http_url = with_password(self.database_http_url, self.database_http_password)
+        return self
+
+
+def with_password(url: str, password: str) -> str:
+    """The URL with a password for its user, unless it has one, or names no user."""
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    if not password or not user or ":" in user:
+        return url
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()

@@ -11,7 +11,14 @@ from notifications.settings import Settings as NotificationsSettings
 from servicekit.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("services/*/README.md")])
+PAPERS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("services/*/README.md"),
+        *ROOT.glob("deploy/**/*.md"),
+    ]
+)
 
 
 @pytest.mark.parametrize("settings", [Settings, GatewaySettings, NationalSettings, NotificationsSettings])

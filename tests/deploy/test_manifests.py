@@ -1,0 +1,64 @@
+"""What is sent to a cluster: every rule over every overlay, and every rule seen broken."""
+
+import copy
+from functools import cache
+from importlib import import_module
+
+import pytest
+
+from deploy.k8s import kafka
+from deploy.k8s.manifests import OVERLAYS, Manifests, render
+from servicekit.health import health_routes
+from servicekit.settings import Settings
+from tests.deploy import engines, talking, watching, workloads  # noqa: F401  # they enter their rules
+from tests.deploy.breaks import BREAKS, Break
+from tests.deploy.rule import RULES
+from tests.deploy.workloads import AWAITED_MODULES, AWAITED_PATHS, AWAITED_SETTINGS
+
+rendered = cache(render)
+
+
+@pytest.mark.parametrize(("name", "overlay"), [(r.name, overlay) for r in RULES.values() for overlay in r.overlays])
+def test_rules_hold(name: str, overlay: str) -> None:
+    assert list(RULES[name].check(rendered(overlay))) == []
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda each: f"{each.rule}: {each.what}")
+def test_rules_notice(broken: Break) -> None:
+    overlay = RULES[broken.rule].overlays[-1]
+    manifests = Manifests(overlay, tuple(copy.deepcopy(rendered(overlay).objects)))
+    changed = Manifests(overlay, broken.apply(manifests))
+    assert changed.objects != rendered(overlay).objects
+    assert list(RULES[broken.rule].check(changed))
+
+
+def test_every_rule_was_seen_broken() -> None:
+    assert {each.rule for each in BREAKS} == set(RULES)
+
+
+def test_kafkas_files_are_the_catalogues() -> None:
+    assert kafka.main(["--check"]) == 0
+
+
+def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(kafka, "REPLICAS", 2)
+    assert kafka.main(["--check"]) == 1
+    assert "topics.yaml" in capsys.readouterr().err
+
+
+def test_what_is_awaited_has_not_come() -> None:
+    """What the manifests wait for is taken off the lists when the code has it."""
+    assert {f"OCOP_{name.upper()}" for name in Settings.model_fields} & AWAITED_SETTINGS == set()
+    assert {getattr(route, "path", "") for route in health_routes([]).routes} & AWAITED_PATHS == set()
+    assert {name for name in AWAITED_MODULES if hasattr(import_module(name), "main")} == set()
+
+
+def test_staging_is_production_in_all_but_size() -> None:
+    def named(overlay: str) -> set[tuple[str, str]]:
+        return {(o["kind"], o["metadata"]["name"]) for o in rendered(overlay).objects if o["kind"] != "Namespace"}
+
+    assert named("staging") == named("production")
+
+
+def test_overlays() -> None:
+    assert {rule for each in RULES.values() for rule in each.overlays} == set(OVERLAYS)

@@ -1,0 +1,93 @@
+"""Rules of what watches: collector, PodMonitors, alerts, dashboards. Names of metrics are those of the code."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Final
+
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from deploy.k8s.manifests import Manifests, Object, containers, labels, template, title
+from deploy.k8s.network import selects
+from servicekit.telemetry import METRICS
+from tests.deploy.rule import REAL, rule
+
+OURS: Final = re.compile(r"\bocop_[a-z_]+")
+
+
+def names() -> set[str]:
+    """What `/metrics` calls the code's metrics."""
+    found = set()
+    for each in fields(METRICS):
+        metric: MetricWrapperBase = getattr(METRICS, each.name)
+        for family in metric.describe():
+            ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+            found |= {family.name + end for end in ends}
+    return found
+
+
+@rule(*REAL)
+def the_collector_keeps_its_memory(found: Manifests) -> Iterator[str]:
+    """memory_limiter first, then batch; what it receives, it hands on."""
+    config = _collector(found)
+    for name, pipeline in config["service"]["pipelines"].items():
+        if pipeline["processors"] != ["memory_limiter", "batch"]:
+            yield f"{name}: {pipeline['processors']}"
+        for kind in ("receivers", "processors", "exporters"):
+            yield from (f"{name}: {each} is not there" for each in pipeline[kind] if each not in config[kind])
+
+
+def _collector(found: Manifests) -> Object:
+    maps = [each for each in found.of("ConfigMap") if "collector-config.yaml" in each.get("data", {})]
+    config: Object = yaml.safe_load(maps[0]["data"]["collector-config.yaml"])
+    return config
+
+
+@rule(*REAL)
+def everything_is_watched(found: Manifests) -> Iterator[str]:
+    """PodMonitors for services, Kafka, PostgreSQL and the collector, at ports that the pods have."""
+    monitors = {each["metadata"]["name"]: each["spec"] for each in found.of("PodMonitor")}
+    if not {"services", "kafka", "postgres", "otel-collector"} <= monitors.keys():
+        yield f"monitors: {sorted(monitors)}"
+    for workload in found.of("Deployment"):
+        fitting = [spec for spec in monitors.values() if selects(spec["selector"], labels(template(workload)))]
+        ports = {port["name"] for container in containers(workload) for port in container.get("ports", ())}
+        if len(fitting) != 1:
+            yield f"{title(workload)}: {len(fitting)} monitors"
+        elif fitting[0]["podMetricsEndpoints"][0]["port"] not in ports:
+            yield f"{title(workload)}: no port {fitting[0]['podMetricsEndpoints'][0]['port']}"
+    if not found.of("Kafka")[0]["spec"]["kafka"].get("metricsConfig"):
+        yield "Kafka tells nothing"
+
+
+@rule(*REAL)
+def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
+    """Every alert has a severity, a summary and a page; what it asks of us, we measure."""
+    alerts = [
+        line for each in found.of("PrometheusRule") for group in each["spec"]["groups"] for line in group["rules"]
+    ]
+    if not alerts:
+        yield "no alerts"
+    for alert in alerts:
+        if alert["labels"].get("severity") not in ("page", "ticket"):
+            yield f"{alert['alert']}: {alert['labels']}"
+        if not {"summary", "runbook_url"} <= alert["annotations"].keys():
+            yield f"{alert['alert']}: {sorted(alert['annotations'])}"
+        yield from (f"{alert['alert']}: {name}" for name in OURS.findall(alert["expr"]) if name not in names())
+
+
+@rule(*REAL)
+def dashboards_come_along(found: Manifests) -> Iterator[str]:
+    """Dashboards are ConfigMaps that Grafana's sidecar finds; what they draw, we measure."""
+    maps = [each for each in found.of("ConfigMap") if labels(each).get("grafana_dashboard") == "1"]
+    if not maps:
+        yield "no dashboards"
+    for each in maps:
+        for name, text in each["data"].items():
+            panels = json.loads(text)["panels"]
+            asked = [metric for panel in panels for t in panel["targets"] for metric in OURS.findall(t["expr"])]
+            if not asked:
+                yield f"{name}: asks nothing of us"
+            yield from (f"{name}: {metric}" for metric in asked if metric not in names())
