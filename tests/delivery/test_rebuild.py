@@ -22,7 +22,7 @@ from national.projections import PROJECTIONS
 
 from ocop.history.events import owner_registered, product_registered
 from servicekit import database
-from servicekit.database import Connection
+from servicekit.database import Connection, Pool
 from servicekit.message import Message
 from servicekit.rebuilding import shadow
 from servicekit.rebuilding.difference import Standing
@@ -297,48 +297,54 @@ async def test_two_rebuilds_are_not_at_once(national: National) -> None:
     await connection.close()
 
 
-async def test_a_swap_steps_out_of_a_circle_with_a_reader(
-    databases: Databases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass(slots=True)
+class Circle:
+    """A rebuild's connection and a reader's, in a database with a shadow; of a circle PostgreSQL ends the rebuild's."""
+
+    pool: Pool
+    ours: Connection
+    reader: Connection
+    tables: Sequence[str]
+
+
+@pytest.fixture
+async def circle(databases: Databases) -> AsyncIterator[Circle]:
+    made = await databases.make("national")
+    async with await database.open_pool(made.superuser) as pool, pool.acquire() as ours, pool.acquire() as reader:
+        await shadow.make(ours, PROJECTIONS)
+        await ours.execute("SET deadlock_timeout = '1s'")
+        await reader.execute("SET deadlock_timeout = '1min'")
+        yield Circle(pool, ours, reader, await shadow.swapped(ours, PROJECTIONS))
+
+
+async def test_a_swap_steps_out_of_a_circle_with_a_reader(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a stalled machine lets PostgreSQL see it before the swap's own time is over, the swap is tried again."""
     monkeypatch.setattr(shadow, "LOCK_MS", 30_000)
-    made = await databases.make("national")
-    async with await database.open_pool(made.superuser) as pool, pool.acquire() as ours, pool.acquire() as reader:
-        await shadow.make(ours, PROJECTIONS)
-        tables = await shadow.swapped(ours, PROJECTIONS)
-        await ours.execute("SET deadlock_timeout = '1s'")  # it is the swap that PostgreSQL ends
-        await reader.execute("SET deadlock_timeout = '1min'")
 
-        async def lock() -> None:
-            async with ours.transaction():
-                await shadow.lock(ours, tables)
+    async def lock() -> None:
+        async with circle.ours.transaction():
+            await shadow.lock(circle.ours, circle.tables)
 
-        async with reader.transaction():
-            await reader.execute(f"SELECT FROM public.{tables[-1]}")
-            locking = asyncio.create_task(lock())
-            await until(partial(waits_for_lock, pool))
-            await reader.execute(f"SELECT FROM public.{tables[0]}")
-            assert not locking.done()
-        await locking
+    async with circle.reader.transaction():
+        await circle.reader.execute(f"SELECT FROM public.{circle.tables[-1]}")
+        locking = asyncio.create_task(lock())
+        await until(partial(waits_for_lock, circle.pool))
+        await circle.reader.execute(f"SELECT FROM public.{circle.tables[0]}")
+        assert not locking.done()
+    await locking
 
 
-async def test_what_was_put_aside_goes_though_a_reader_still_locks_it(databases: Databases) -> None:
+async def test_what_was_put_aside_goes_though_a_reader_still_locks_it(circle: Circle) -> None:
     """A query that was planned before the swap locks the tables of its plan one after another before it plans anew."""
-    made = await databases.make("national")
-    async with await database.open_pool(made.superuser) as pool, pool.acquire() as ours, pool.acquire() as reader:
-        await shadow.make(ours, PROJECTIONS)
-        tables = await shadow.swapped(ours, PROJECTIONS)
-        await ours.execute("SET deadlock_timeout = '1s'")  # it is the removal that PostgreSQL ends
-        await reader.execute("SET deadlock_timeout = '1min'")
-        async with reader.transaction():
-            await reader.execute(f"SELECT FROM shadow.{tables[-1]}")
-            dropping = asyncio.create_task(shadow.drop(ours))
-            await until(partial(waits_for_lock, pool))
-            for table in tables:
-                await reader.execute(f"SELECT FROM shadow.{table}")
-            assert not dropping.done()
-        await dropping
-        assert await ours.fetch("SELECT FROM pg_namespace WHERE nspname = 'shadow'") == []
+    async with circle.reader.transaction():
+        await circle.reader.execute(f"SELECT FROM shadow.{circle.tables[-1]}")
+        dropping = asyncio.create_task(shadow.drop(circle.ours))
+        await until(partial(waits_for_lock, circle.pool))
+        for table in circle.tables:
+            await circle.reader.execute(f"SELECT FROM shadow.{table}")
+        assert not dropping.done()
+    await dropping
+    assert await circle.ours.fetch("SELECT FROM pg_namespace WHERE nspname = 'shadow'") == []
 
 
 async def test_a_rebuild_is_done_though_what_it_has_put_aside_cannot_be_removed(
