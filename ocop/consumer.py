@@ -15,7 +15,7 @@ from ocop.console import console
 from ocop.databases import ServiceName
 from ocop.errors import OcopError
 from ocop.operator import Actor, named
-from servicekit import audit, breaker
+from servicekit import access, audit, breaker
 
 _ADDRESSES = re.compile(r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")
 
@@ -49,7 +49,7 @@ def status(service: ServiceName) -> None:
 
 async def _status(service: str, table: Table) -> int:
     async with databases.opened(databases.service(service)) as connection:
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(), enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**access.to(bootstrap()), enable_auto_commit=False)
         try:
             await consumer.start()
             read = {row["topic"] for row in await connection.fetch("SELECT DISTINCT topic FROM position")}

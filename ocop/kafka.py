@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocop.errors import OcopError
+from servicekit import access
 
 VERSION = "4.3.1"
 
@@ -148,7 +149,7 @@ async def answers(bootstrap: str) -> bool:
     except OSError:
         return False  # asked first, for the client below writes an error line for each refusal
     writer.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    admin = AIOKafkaAdminClient(**access.to(bootstrap), request_timeout_ms=5_000)
     try:
         await admin.start()
         await admin.describe_cluster()

@@ -18,7 +18,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPart
 from contracts.topics import Topic
 from ocop.errors import OcopError
 from ocop.services import Service
-from servicekit import migrate
+from servicekit import access, migrate
 
 # Grants and policies in migrations name these two, so that SQL files are fixed text.
 GROUPS = ("ocop_app", "ocop_http")
@@ -116,7 +116,7 @@ async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:
     keys would change their partition, and order per subject would be lost. Growth is a new topic.
     """
     wanted = {topic.name: topic for topic in catalogue}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.to(bootstrap))
     await admin.start()
     try:
         found = await _leaders(admin, wanted)
@@ -134,7 +134,7 @@ async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:
 
 async def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
     """Delete topics with all that is on them (for tests); those that are not there are passed over."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.to(bootstrap))
     await admin.start()
     try:
         found = await _leaders(admin, names)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ocop.rules.evidence import Connection, all_partitions
-from servicekit import database
+from servicekit import access, database
 
 # Where each deciding service looks references up.
 REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_product", "marketplace": "known_product"}
@@ -22,7 +22,7 @@ async def wait_until_quiet(bootstrap: str, urls: Mapping[str, str], seconds: flo
         for service, url in urls.items():
             databases[service] = connection = await database.connect(url, name="ocop-oracle")
             stack.push_async_callback(connection.close)
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+        consumer = AIOKafkaConsumer(**access.to(bootstrap))
         await consumer.start()
         stack.push_async_callback(consumer.stop)
         ends: dict[TopicPartition, int] = {}

@@ -17,7 +17,7 @@ from ocop import stack
 from ocop.databases import memory
 from ocop.errors import OcopError
 from ocop.rules.evidence import READERS, Named, all_partitions, uuid_of
-from servicekit import database
+from servicekit import access, database
 
 Databases = Mapping[str, asyncpg.Connection]
 Line = tuple[str, str]  # where, what
@@ -160,7 +160,7 @@ async def _waiting_to_be_sent(databases: Databases, sought: Sought) -> list[Line
 
 
 async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**access.to(bootstrap), enable_auto_commit=False)
     await consumer.start()
     try:
         partitions = all_partitions()

@@ -1,7 +1,8 @@
 """Live, ready, and what is missing: answers that an orchestrator may act on.
 
-Live = the loop turned within the last minute (a back-off counts) and is not deaf. An outage of Kafka or
-PostgreSQL must not restart the fleet, so neither is asked here. Ready = database, schema, partitions.
+Started = the process answers at all. Live = the loop turned within the last minute (a back-off counts) and is not deaf.
+An outage of Kafka or PostgreSQL must not restart the fleet, so neither is asked here. Ready = database, schema, topics,
+partitions.
 """
 
 import time
@@ -61,13 +62,17 @@ class Health:
 
 
 def health_routes(loops: Sequence[Health]) -> APIRouter:
-    """`/health/live`, `/health/ready`, `/metrics` of a process with these loops; there may come to be more."""
+    """`/health/startup`, `/health/live`, `/health/ready`, `/metrics` of a process with these loops; more may come."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/health/live")
     async def live() -> JSONResponse:
         reason = next((why for health in loops if (why := health.dead())), None)
         return JSONResponse({"live": reason is None, "reason": reason}, 200 if reason is None else 503)
+
+    @routes.get("/health/startup")
+    async def startup() -> JSONResponse:
+        return JSONResponse({"started": True})
 
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:

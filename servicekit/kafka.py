@@ -9,7 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
+from faststream.security import BaseSecurity
 
+from servicekit import access
 from servicekit.topic_ids import present_ids
 
 MAX_PARTITION_FETCH_BYTES = 1024 * 1024  # of each partition, and all are buffered: more brings only memory
@@ -55,6 +57,7 @@ class Subscription:
     ) -> None:
         self._broker = KafkaBroker(
             bootstrap,
+            security=BaseSecurity(access.context()),
             client_id=group,
             logger=logging.getLogger("servicekit.faststream"),  # its own prints in a form of its own
             allow_auto_create_topics=False,
@@ -127,7 +130,7 @@ class Subscription:
 async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     """An idempotent producer, `acks=all`, started. Raises a KafkaError while no broker answers."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **access.to(bootstrap),
         client_id=client_id,
         acks="all",
         enable_idempotence=True,

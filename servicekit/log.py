@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS
+from servicekit import access
 from servicekit.kafka import MAX_PARTITION_FETCH_BYTES
 from servicekit.topic_ids import present_ids
 
@@ -27,7 +28,7 @@ class LogError(KafkaError):  # type: ignore[misc]  # untyped
 async def opened(bootstrap: str, name: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that is in no group and commits nothing. Raises a KafkaError while no broker answers."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **access.to(bootstrap),
         client_id=name,
         enable_auto_commit=False,
         auto_offset_reset="none",

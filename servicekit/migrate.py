@@ -3,11 +3,19 @@
 A line is a folder's worth of numbering: `reading`, `deciding`, `sending` belong to this package, and each
 service has one line of its own name in `<package>/migrations/`. Own runner instead of a library: there is no
 ORM to migrate for, and several lines in one database are what the libraries do not have.
+
+`python -m servicekit.migrate <service>` brings the database of OCOP_DATABASE_OWNER_URL to this code's schema; it waits
+for a database that is not there yet. Exit status 1 if it cannot be done, 2 if it was asked wrongly.
 """
 
+import asyncio
 import hashlib
 import importlib.resources
+import os
+import sys
+import time
 from dataclasses import dataclass
+from typing import Final
 
 import asyncpg
 
@@ -23,6 +31,9 @@ LINES: dict[str, tuple[str, ...]] = {
     "national": ("reading",),
 }
 PACKAGES = {"marketplace": "marketplace_sync"}
+
+PATIENCE_S: Final = 600.0  # for a database that is being made
+AGAIN_S: Final = 2.0
 
 _LOCK = 0x0C0B_0001  # one migration at a time per database
 _LEDGER = """
@@ -109,3 +120,37 @@ async def missing(connection: database.Connection, service: str) -> list[str]:
     except asyncpg.UndefinedTableError:
         done = set()
     return [f"{m.line}.{m.name}" for m in migrations(service) if (m.line, m.name) not in done]
+
+
+async def when_there(owner_url: str, service: str, patience_s: float = PATIENCE_S) -> list[str]:
+    """`migrate`, as soon as the database answers. Raises what kept it from that so long, or what no waiting mends."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return await migrate(owner_url, service)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            # A cluster that is being made lacks database and roles for a while.
+            made = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
+            if not (database.is_outage(error) or isinstance(error, made)) or time.monotonic() > until:
+                raise
+            sys.stderr.write(f"waiting for the database: {error or type(error).__name__}\n")
+        await asyncio.sleep(AGAIN_S)
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    url = os.environ.get("OCOP_DATABASE_OWNER_URL")
+    if len(arguments) != 1 or arguments[0] not in LINES or not url:
+        sys.stderr.write(f"usage: OCOP_DATABASE_OWNER_URL=… python -m servicekit.migrate {'|'.join(LINES)}\n")
+        return 2
+    try:
+        ran = asyncio.run(when_there(url, arguments[0]))
+    except (MigrationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        sys.stderr.write(f"not migrated: {error or type(error).__name__}\n")
+        return 1
+    sys.stdout.write("".join(f"{name}\n" for name in ran) or "nothing to do\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

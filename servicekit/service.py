@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from contracts.topics import TOPICS
-from servicekit import database, migrate
+from servicekit import access, database, migrate
 from servicekit.connection import Connection
 from servicekit.database import Pool
 from servicekit.handler import Handler
@@ -171,7 +171,7 @@ class Service:
         return [f"schema: migration {name}" for name in missing]
 
     async def _topics(self) -> list[str]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap, client_id=self.name)
+        admin = AIOKafkaAdminClient(**access.to(self.settings.kafka_bootstrap), client_id=self.name)
         await admin.start()
         try:
             found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}

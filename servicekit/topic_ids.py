@@ -14,6 +14,8 @@ from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
+from servicekit import access
+
 # Connections are kept by node and group. A broker answers a connection's requests one after another, and a reader's
 # fetch stays there until there is something to read: what is asked between takes a connection of its own.
 ASKED_BESIDE: Final = "topic ids"
@@ -105,7 +107,7 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
 
 async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
     """The present id of each topic. Raises a KafkaError if the broker is away or a topic does not exist."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap, client_id="ocop-topic-ids", request_timeout_ms=10_000)
+    client = AIOKafkaClient(**access.to(bootstrap), client_id="ocop-topic-ids", request_timeout_ms=10_000)
     await client.bootstrap()
     topics = list(topics)
     try:

@@ -14,6 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import TOPICS
+from servicekit import access
 
 # Who reads which numbered topics.
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +104,7 @@ def partitions(topic: str) -> list[TopicPartition]:
 
 async def records(bootstrap: str, topic: str) -> AsyncIterator[Record]:
     """Every record of a topic that is there now, from its start, in the order of each partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**access.to(bootstrap), auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(partitions(topic))

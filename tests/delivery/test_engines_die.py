@@ -14,7 +14,7 @@ from tests.delivery.test_spine import all_applied, families
 from tests.engines import Databases, Engines
 
 
-async def _send(under_test: System, families_count: int, start: int) -> None:
+async def send(under_test: System, families_count: int, start: int) -> None:
     """Sends until it is answered, as a province's software does; a repeat is a duplicate."""
     events = families(families_count, start=start)
     until = time.monotonic() + 60
@@ -39,12 +39,12 @@ async def test_broker_then_database_killed_under_load(engines: Engines, private:
     async with system(engines.kafka_bootstrap, private, tmp_path, ["gateway", "registry"]) as under_test:
         gateway = await under_test.start("gateway")
         registry = await under_test.start("registry")
-        await _send(under_test, 10, start=0)
+        await send(under_test, 10, start=0)
         engines.kill_kafka()
-        await _send(under_test, 10, start=100)  # taken: the outbox waits for the broker
+        await send(under_test, 10, start=100)  # taken: the outbox waits for the broker
         await engines.start_kafka()
-        await _send(under_test, 10, start=200)
-        sending = asyncio.create_task(_send(under_test, 10, start=300))
+        await send(under_test, 10, start=200)
+        sending = asyncio.create_task(send(under_test, 10, start=300))
         engines.kill_postgres()
         await asyncio.sleep(0)
         await engines.start_postgres()
@@ -60,7 +60,7 @@ async def test_the_gateway_takes_nothing_that_it_cannot_keep(
 ) -> None:
     async with system(engines.kafka_bootstrap, private, tmp_path, ["gateway", "registry"]) as under_test:
         await under_test.start("gateway", OCOP_OUTBOX_ROWS="30")
-        await _send(under_test, 1, start=0)
+        await send(under_test, 1, start=0)
         engines.kill_kafka()
         taken = 0
         async with asyncio.timeout(20):  # the bound is looked up once a second

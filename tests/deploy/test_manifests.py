@@ -2,18 +2,14 @@
 
 import copy
 from functools import cache
-from importlib import import_module
 
 import pytest
 
 from deploy.k8s import kafka
 from deploy.k8s.manifests import OVERLAYS, Manifests, render
-from servicekit.health import health_routes
-from servicekit.settings import Settings
 from tests.deploy import engines, talking, watching, workloads  # noqa: F401  # they enter their rules
 from tests.deploy.breaks import BREAKS, Break
 from tests.deploy.rule import RULES
-from tests.deploy.workloads import AWAITED_MODULES, AWAITED_PATHS, AWAITED_SETTINGS
 
 rendered = cache(render)
 
@@ -44,13 +40,6 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(kafka, "REPLICAS", 2)
     assert kafka.main(["--check"]) == 1
     assert "topics.yaml" in capsys.readouterr().err
-
-
-def test_what_is_awaited_has_not_come() -> None:
-    """What the manifests wait for is taken off the lists when the code has it."""
-    assert {f"OCOP_{name.upper()}" for name in Settings.model_fields} & AWAITED_SETTINGS == set()
-    assert {getattr(route, "path", "") for route in health_routes([]).routes} & AWAITED_PATHS == set()
-    assert {name for name in AWAITED_MODULES if hasattr(import_module(name), "main")} == set()
 
 
 def test_staging_is_production_in_all_but_size() -> None:

@@ -11,14 +11,10 @@ from notifications.settings import Settings as NotificationsSettings
 
 from deploy.k8s.manifests import OUR_IMAGE, Manifests, Object, containers, labels, template, title
 from ocop.services import SERVICES
+from servicekit.access import Tls
 from servicekit.health import health_routes
 from servicekit.settings import Settings
 from tests.deploy.rule import ALL, REAL, rule
-
-# What the manifests use and the code does not have yet. Whoever writes it takes it off here; a test sees to that.
-AWAITED_SETTINGS: Final = {"OCOP_KAFKA_CA_FILE", "OCOP_KAFKA_CERTIFICATE_FILE", "OCOP_KAFKA_KEY_FILE"}
-AWAITED_PATHS: Final = {"/health/startup"}
-AWAITED_MODULES: Final = {"servicekit.migrate"}  # as a command
 
 # Of the machinery around the code, not of its settings.
 STANDARD: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT", "FORWARDED_ALLOW_IPS"}
@@ -175,7 +171,7 @@ def keeps_to_pod_security_restricted(found: Manifests) -> Iterator[str]:
 @rule(*ALL)
 def is_asked_at_three_places(found: Manifests) -> Iterator[str]:
     """Startup, readiness and liveness are different questions, each answered by the code."""
-    answered = {route.path for route in health_routes([]).routes if isinstance(route, APIRoute)} | AWAITED_PATHS
+    answered = {route.path for route in health_routes([]).routes if isinstance(route, APIRoute)}
     for workload in found.workloads("service"):
         main = containers(workload)[0]
         paths = [_path(main, f"{kind}Probe") for kind in ("startup", "readiness", "liveness")]
@@ -257,7 +253,8 @@ def sets_what_the_code_reads(found: Manifests) -> Iterator[str]:
     """Every variable is a setting of its service; one that is mistyped would be passed over without a word."""
     for workload in found.workloads("service"):
         settings = SETTINGS.get(workload["metadata"]["name"], Settings)
-        known = {f"OCOP_{name.upper()}" for name in settings.model_fields} | AWAITED_SETTINGS | STANDARD
+        known = {f"OCOP_{name.upper()}" for name in settings.model_fields} | STANDARD
+        known |= {f"OCOP_KAFKA_{name.upper()}" for name in Tls.model_fields}
         given = {each["name"] for each in containers(workload)[0].get("env", ())} | _from_maps(found, workload)
         if given - known:
             yield f"{title(workload)}: {sorted(given - known)}"

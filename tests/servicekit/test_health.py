@@ -62,7 +62,7 @@ def test_lag_that_is_being_read_is_no_deafness(health: Health, clock: Clock) -> 
         assert health.dead() is None
 
 
-async def test_the_three_endpoints(health: Health, clock: Clock) -> None:
+async def test_the_endpoints(health: Health, clock: Clock) -> None:
     missing = ["database: away"]
 
     async def check() -> list[str]:
@@ -72,6 +72,7 @@ async def test_the_three_endpoints(health: Health, clock: Clock) -> None:
     app = FastAPI()
     app.include_router(health_routes([Health(clock), health]))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
+        assert (await client.get("/health/startup")).status_code == 200
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
         assert (live.status_code, ready.status_code) == (200, 503), "an outage must not restart the fleet"
         assert ready.json() == {"ready": False, "missing": missing}

@@ -1,6 +1,9 @@
 """Migrations: run once, in order, by any number at a time; never changed afterwards."""
 
 import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 
 import asyncpg
 import pytest
@@ -54,3 +57,44 @@ async def test_the_application_cannot_change_the_schema(databases: Databases) ->
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute("CREATE TABLE intruder (id int)")
             await connection.close()
+
+
+async def test_the_command(databases: Databases) -> None:
+    made = await databases.make("registry")
+    assert await run(made.owner, "registry") == (0, "nothing to do\n", "")
+    status, _, told = await run(made.owner, "nobody")
+    assert (status, "registry|evaluation" in told) == (2, True)
+    status, _, told = await run("", "registry")
+    assert (status, "OCOP_DATABASE_OWNER_URL" in told) == (2, True)
+    status, _, told = await run(made.app, "registry")
+    assert (status, told.startswith("not migrated: ")) == (1, True), "the application's role may not"
+
+
+async def test_the_command_waits_for_a_database_that_is_being_made(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = await databases.make("registry")
+    real, there = migrate.migrate, asyncio.Event()
+
+    async def later(url: str, service: str) -> list[str]:
+        if not there.is_set():
+            there.set()
+            return await real(url.replace(made.name, "not_made_yet"), service)
+        return await real(url, service)
+
+    monkeypatch.setattr(migrate, "migrate", later)
+    monkeypatch.setattr(migrate, "AGAIN_S", 0)
+    assert await migrate.when_there(made.owner, "registry") == []
+    assert "waiting for the database" in capsys.readouterr().err
+    there.clear()
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await migrate.when_there(made.owner, "registry", patience_s=0)
+
+
+async def run(owner_url: str, *arguments: str) -> tuple[int | None, str, str]:
+    environment = os.environ | {"OCOP_DATABASE_OWNER_URL": owner_url, "PYTHONPATH": ":".join(p for p in sys.path if p)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "servicekit.migrate", *arguments, env=environment, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.topics import DECIDERS
+from servicekit import access
 
 # Their groups commit offsets about each second; that is what this can see.
 READERS: Final = (*DECIDERS, "national", "notifications")
@@ -47,8 +48,8 @@ class Lag:
 
     async def _start(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         """Both clients, started: one that a broker's absence has kept from starting is of no use later."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, client_id="gateway-lag")
+        admin = AIOKafkaAdminClient(**access.to(self._bootstrap), client_id="gateway-lag")
+        consumer = AIOKafkaConsumer(**access.to(self._bootstrap), client_id="gateway-lag")
         try:
             await admin.start()
             await consumer.start()
