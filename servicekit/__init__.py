@@ -12,6 +12,6 @@
 - `setback`    refuses to go on from a database that knows less than it has said
 - `service`    puts these together behind one `run`
 
-The rest is ground: `settings`, `database`, `migrate`, `kafka`, `topic_ids`, `http`, `health`, `healthcheck`,
+The rest is ground: `settings`, `database`, `migrate`, `access`, `kafka`, `topic_ids`, `http`, `health`, `healthcheck`,
 `telemetry`, `failpoint`.
 """

@@ -7,7 +7,9 @@ import pytest
 from gateway.settings import Settings as GatewaySettings
 from national.settings import Settings as NationalSettings
 from notifications.settings import Settings as NotificationsSettings
+from pydantic_settings import BaseSettings
 
+from servicekit.access import Tls
 from servicekit.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -21,10 +23,10 @@ PAPERS = sorted(
 )
 
 
-@pytest.mark.parametrize("settings", [Settings, GatewaySettings, NationalSettings, NotificationsSettings])
-def test_every_setting_is_in_the_operators_page(settings: type[Settings]) -> None:
+@pytest.mark.parametrize("settings", [Settings, Tls, GatewaySettings, NationalSettings, NotificationsSettings])
+def test_every_setting_is_in_the_operators_page(settings: type[BaseSettings]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    names = {f"OCOP_{name.upper()}" for name in settings.model_fields}
+    names = {f"{settings.model_config['env_prefix']}{name.upper()}" for name in settings.model_fields}
     assert {name for name in names if f"`{name}`" not in page} == set()
 
 

@@ -85,7 +85,7 @@ async def test_certificates_are_renewed_under_load(engines: Engines, tls: Tls, t
     databases = Databases(engines.postgres_url)
     async with system(engines.kafka_bootstrap, databases, tmp_path, ["gateway", "registry"]) as under_test:
         for service in under_test.databases:
-            await under_test.start(service, **tls.settings)
+            await under_test.start(service, ready=True, **tls.settings)
         await send(under_test, 10, start=0)
         await under_test.settled()
         stop = asyncio.Event()
