@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
+from opentelemetry.trace import SpanKind
 
 from contracts.topics import TOPICS
 from servicekit import database
@@ -29,6 +30,7 @@ from servicekit.kafka import SEND_TIMEOUT_S, start_producer
 from servicekit.setback import still_knows
 from servicekit.telemetry import METRICS
 from servicekit.topic_ids import present_ids
+from servicekit.tracing import TRACING, Of
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +111,7 @@ class Relay:
     async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:
         if self._producer is None:
             self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
-        epochs = await self._topic_ids(self._producer, {row["topic"] for row in rows})
+        epochs, began = await self._topic_ids(self._producer, {row["topic"] for row in rows}), time.time_ns()
         results = await _send_all(self._producer, rows)
         failpoint("relay-sent")
         confirmed: list[tuple[Row, Place]] = []
@@ -118,6 +120,7 @@ class Relay:
                 break
             confirmed.append((row, result))
         await _remove(connection, confirmed, epochs)
+        TRACING.took("send", SpanKind.PRODUCER, (_traced(row, place) for row, place in confirmed), began)
         if len(confirmed) < len(rows):
             # The producer may be in a state that it does not leave; what is not confirmed is sent again by a new one.
             raise KafkaError(f"send failed: {results[len(confirmed)]!r}")
@@ -193,6 +196,19 @@ async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]]
     await confirm(connection, _ends(place for _, place in confirmed), epochs, [row["id"] for row, _ in confirmed])
     for topic, count in Counter(row["topic"] for row, _ in confirmed).items():
         METRICS.relayed.labels(topic).inc(count)
+
+
+def _traced(row: Row, place: Place) -> Of:
+    (topic, partition), offset = place
+    headers: Mapping[str, str] = row["headers"]
+    return headers.get("ce_traceparent"), {
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "messaging.destination.partition.id": str(partition),
+        "messaging.kafka.offset": offset,
+        "messaging.message.id": headers.get("ce_id", ""),
+        "ocop.type": headers.get("ce_type", ""),
+    }
 
 
 async def send(producer: AIOKafkaProducer, rows: Sequence[Row]) -> dict[TopicPartition, int]:

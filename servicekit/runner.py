@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
+from opentelemetry.trace import SpanKind
 
 from servicekit import breaker, database, held, position
 from servicekit.database import Connection, Pool
@@ -28,6 +29,7 @@ from servicekit.patience import BUDGET_S, Backoff, alone
 from servicekit.setback import SetBackError, still_knows
 from servicekit.settings import Settings
 from servicekit.telemetry import METRICS
+from servicekit.tracing import TRACING, Of
 from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
@@ -220,6 +222,7 @@ class Runner(ConsumerRebalanceListener):
             self._put_back(partition)
 
     async def _take(self, poll: Poll) -> None:
+        began = time.time_ns()
         strangers = [partition for partition in poll if self._began.get(partition) is None]
         if strangers:
             await self._settle(strangers)
@@ -228,6 +231,7 @@ class Runner(ConsumerRebalanceListener):
         self._epochs = await self._subscription.topic_ids({partition.topic for partition in poll})
         moved = await self._transaction(poll)
         await self._after(moved, sum(len(poll[partition]) for partition in moved))
+        TRACING.took("process", SpanKind.CONSUMER, (_traced(m) for partition in moved for m in poll[partition]), began)
 
     async def _begin_late(self, poll: Poll) -> None:
         """Puts back what begins behind its place because retention has taken what lay there: settling says so.
@@ -373,3 +377,17 @@ class Runner(ConsumerRebalanceListener):
         ends = await self._subscription.consumer.end_offsets(read)
         self._health.lag(sum(max(0, end - self._stands.get(partition, end)) for partition, end in ends.items()))
         return 0
+
+
+def _traced(message: Message) -> Of:
+    envelope = message.envelope
+    if envelope is None:
+        return None, {}
+    return envelope.traceparent, {
+        "messaging.system": "kafka",
+        "messaging.destination.name": message.topic,
+        "messaging.destination.partition.id": str(message.partition),
+        "messaging.kafka.offset": message.offset,
+        "messaging.message.id": envelope.id,
+        "ocop.type": envelope.type,
+    }

@@ -25,6 +25,7 @@ from servicekit.runner import Runner
 from servicekit.setback import unknown_records
 from servicekit.settings import Settings
 from servicekit.telemetry import configure_logging
+from servicekit.tracing import TRACING
 from servicekit.waker import Waker
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class Service:
 
     async def __aenter__(self) -> Self:
         configure_logging(self.name, self.settings.log_level)
+        TRACING.configure(self.name, self.settings.trace_share)
         asyncio.get_running_loop().set_exception_handler(_unheard)
         size = self.settings.database_pool
         self.pool = await database.open_pool(self.settings.database_url, size=size, name=self.name)
@@ -67,6 +69,7 @@ class Service:
                 await asyncio.wait_for(pool.close(), 5)
             except TimeoutError:
                 pool.terminate()
+        await asyncio.to_thread(TRACING.end)
 
     async def run(
         self, *, reads: Sequence[Handler] = (), app: FastAPI | None = None, workers: Sequence[Work] = ()

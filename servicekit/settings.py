@@ -33,6 +33,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=4, description="members of the group in this process: one decodes while another commits")
     ] = 1
     poll_records: Annotated[int, Field(ge=1, le=5000, description="most records in one transaction")] = 500
+    trace_share: Annotated[
+        float, Field(ge=0, le=1, description="of all traces, so many are kept; OTEL_EXPORTER_OTLP_ENDPOINT says where")
+    ] = 0.05
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
 
     @classmethod

@@ -22,7 +22,7 @@ from gateway.domain import Holder
 from gateway.gate import Gate
 from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, Piece, RequestRefused, pieces
 from gateway.settings import Settings
-from servicekit import database
+from servicekit import database, tracing
 from servicekit.database import Connection, Pool
 from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress
@@ -80,9 +80,12 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
     for kind in database.OUTAGE:  # named, for what it knows as `Exception` only the framework logs with its traceback
         app.add_exception_handler(kind, failed)
 
-    async def _taken(holder: Holder, found: list[Piece], *, dry_run: bool) -> list[intake.Answer]:
+    async def _taken(
+        holder: Holder, found: list[Piece], trace: tracing.Request, *, dry_run: bool
+    ) -> list[intake.Answer]:
+        after_s = settings.repeat_after_s
         try:
-            return await intake.take(pool, holder, found, repeat_after_s=settings.repeat_after_s, dry_run=dry_run)
+            return await intake.take(pool, holder, found, repeat_after_s=after_s, trace=trace, dry_run=dry_run)
         except Exception as error:
             if database.is_outage(error):
                 raise RequestRefused(503, Problem("busy", "")) from error
@@ -91,6 +94,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
     @app.post("/v1/events", dependencies=[needs_key], openapi_extra=openapi.SUBMIT, responses=openapi.SUBMIT_ANSWERS)
     async def submit(request: Request, dry_run: bool = False) -> Response:
         """Hand in one event or a batch; the answer says of each whether it was taken, down to the field."""
+        traceparent = request.headers.get("traceparent")
         async with gate.passed(request) as holder:
             kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind not in (SINGLE, BATCH):
@@ -107,7 +111,8 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
                 found = await _pieces(content, batch=batch)
                 await bill.reach(len(found))
                 await gate.room()
-                answers = await _taken(holder, found, dry_run=dry_run)
+                with tracing.TRACING.request(traceparent) as trace:
+                    answers = await _taken(holder, found, trace, dry_run=dry_run)
         taken()
         if batch:
             return PlainJSON({"results": [answer.body(index) for index, answer in enumerate(answers)]}, 200)

@@ -17,6 +17,7 @@ from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.http import MOST_PROBLEMS
+from servicekit.tracing import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,13 @@ class _DryRunEnd(Exception):  # noqa: N818  # it is no error
 
 
 async def take(
-    pool: Pool, holder: Holder, pieces: Sequence[Piece], *, repeat_after_s: int, dry_run: bool = False
+    pool: Pool,
+    holder: Holder,
+    pieces: Sequence[Piece],
+    *,
+    repeat_after_s: int,
+    trace: Request | None = None,
+    dry_run: bool = False,
 ) -> list[Answer]:
     """Takes what may be taken and answers each piece, in order. Committed when it returns; a dry run is taken back.
 
@@ -62,7 +69,7 @@ async def take(
     try:
         async with database.transaction(pool) as connection:
             now = await store.enter(connection, holder.tenant)
-            answers = await _answers(connection, holder, pieces, now, repeat_after_s)
+            answers = await _answers(connection, holder, pieces, now, repeat_after_s, trace)
             if dry_run:
                 raise _DryRunEnd
     except _DryRunEnd:
@@ -72,10 +79,17 @@ async def take(
 
 
 async def _answers(
-    connection: Connection, holder: Holder, pieces: Sequence[Piece], now: datetime, repeat_after_s: int
+    connection: Connection,
+    holder: Holder,
+    pieces: Sequence[Piece],
+    now: datetime,
+    repeat_after_s: int,
+    trace: Request | None,
 ) -> list[Answer]:
     examined = [(piece.problem,) if piece.problem else examine(piece.raw, piece.value, holder, now) for piece in pieces]
     examined = await _aim(connection, holder, examined)
+    if trace is not None and trace.on:
+        examined = [_traced(found, trace) for found in examined]
     first: dict[tuple[str, str], UUID] = {}
     candidates: dict[UUID, Candidate] = {}
     for found in examined:
@@ -95,6 +109,10 @@ async def _answers(
         answered.add(found.event)
         answers.append(_answer(found, kept[found.event], is_new=is_new))
     return answers
+
+
+def _traced(found: Candidate | tuple[Problem, ...], trace: Request) -> Candidate | tuple[Problem, ...]:
+    return replace(found, traceparent=trace.event(found.traceparent)) if isinstance(found, Candidate) else found
 
 
 async def _aim(

@@ -23,6 +23,7 @@ class Delivery:
     cause: UUID
     due_at: datetime
     told: dict[str, Any]
+    traceparent: str | None = None
 
     @property
     def id(self) -> UUID:
@@ -46,7 +47,7 @@ def of_outcome(outcome: Outcome, envelope: Envelope, waiting_after: timedelta) -
     if outcome.code in REASONS:  # else said by a newer version: the code alone must do
         told |= words(outcome.code, outcome.params)
     due_at = envelope.recordedtime + (waiting_after if outcome.state == "waiting" else timedelta())
-    return Delivery(outcome.state, envelope.tenant, outcome.submission_id, due_at, told)
+    return Delivery(outcome.state, envelope.tenant, outcome.submission_id, due_at, told, envelope.traceparent)
 
 
 def ended(outcomes: Sequence[Outcome]) -> list[UUID]:
@@ -70,4 +71,4 @@ def of_revocation(state: RecognitionState, envelope: Envelope) -> Delivery | Non
         "act": (act.number if act else None) or "",
         "event_id": envelope.id,
     }
-    return Delivery("revoked", envelope.tenant, UUID(envelope.id), envelope.recordedtime, told)
+    return Delivery("revoked", envelope.tenant, UUID(envelope.id), envelope.recordedtime, told, envelope.traceparent)

@@ -13,7 +13,7 @@ from servicekit.message import Message
 from servicekit.projector import Event, Projection, Table
 
 OUTCOMES: Final = tuple(outcome_topic(service) for service in DECIDERS)
-DELIVERY: Final = Table("delivery", ("id", "rule", "tenant", "cause", "due_at", "told"), per="event")
+DELIVERY: Final = Table("delivery", ("id", "rule", "tenant", "cause", "due_at", "told", "traceparent"), per="event")
 
 
 def hear(waiting_after: timedelta) -> Callable[[Connection, Sequence[Message]], Awaitable[None]]:
@@ -34,7 +34,8 @@ def rows(event: Event) -> dict[str, list[tuple[Any, ...]]]:
     found = domain.of_revocation(event.data, event.envelope)
     if found is None:
         return {}
-    return {"delivery": [(found.id, found.rule, found.tenant, found.cause, found.due_at, found.told)]}
+    row = (found.id, found.rule, found.tenant, found.cause, found.due_at, found.told, found.traceparent)
+    return {"delivery": [row]}
 
 
 REVOCATIONS: Final = Projection(domain_topic("evaluation", "recognition"), (DELIVERY,), rows)

@@ -5,17 +5,20 @@ same Message-ID. A server that does not take it is tried again, ever less often,
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import aiosmtplib
 import structlog
+from opentelemetry.trace import SpanKind
 
 from notifications import letter, store
 from notifications.settings import Settings
 from servicekit import database
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
+from servicekit.tracing import TRACING
 from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
@@ -47,7 +50,7 @@ class Postman:
         return len(mails)
 
     async def _send(self, mail: Mapping[str, Any]) -> None:
-        settings = self._settings
+        settings, began = self._settings, time.time_ns()
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await aiosmtplib.send(
@@ -65,5 +68,7 @@ class Postman:
                 await store.put_off(connection, mail["id"], wait_s, repr(error))
             return
         failpoint("mail-sent")
+        said = {"ocop.rule": mail["rule"], "ocop.mail": str(mail["id"])}
+        TRACING.took("mail", SpanKind.CLIENT, ((place, said) for place in mail["traces"]), began)
         async with database.acquire(self._pool) as connection:
             await store.sent(connection, mail["id"])

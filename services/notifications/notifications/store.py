@@ -17,9 +17,9 @@ async def add(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Adds what is new; what was told, or cancelled, stays so."""
     ordered = sorted(deliveries, key=lambda each: each.id)
     await connection.executemany(
-        """INSERT INTO delivery (id, rule, tenant, cause, due_at, told) VALUES ($1, $2, $3, $4, $5, $6)
+        """INSERT INTO delivery (id, rule, tenant, cause, due_at, told, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7)
            ON CONFLICT DO NOTHING""",
-        [(each.id, each.rule, each.tenant, each.cause, each.due_at, each.told) for each in ordered],
+        [(each.id, each.rule, each.tenant, each.cause, each.due_at, each.told, each.traceparent) for each in ordered],
     )
 
 
@@ -55,7 +55,8 @@ async def make_mails(connection: Connection) -> int:
 
 
 async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[str, Any]]:
-    """Mails to send now, each with its address and what it tells; nobody else gets them while the lease lasts."""
+    """Mails to send now, each with its address, what it tells and the traces of that; nobody else gets them while the
+    lease lasts."""
     rows = await connection.fetch(
         """UPDATE mail SET next_at = clock_timestamp() + make_interval(secs => $1::float8), attempts = attempts + 1
            WHERE id IN (SELECT id FROM mail WHERE sent_at IS NULL AND next_at <= clock_timestamp()
@@ -66,10 +67,14 @@ async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[s
         limit,
     )
     told = await connection.fetch(
-        "SELECT mail, told, due_at FROM delivery WHERE mail = ANY($1::uuid[]) ORDER BY due_at, id",
+        "SELECT mail, told, traceparent FROM delivery WHERE mail = ANY($1::uuid[]) ORDER BY due_at, id",
         [row["id"] for row in rows],
     )
-    return [{**row, "entries": [each["told"] for each in told if each["mail"] == row["id"]]} for row in rows]
+    of_mail = {row["id"]: [each for each in told if each["mail"] == row["id"]] for row in rows}
+    return [
+        {**row, "entries": [each["told"] for each in found], "traces": [each["traceparent"] for each in found]}
+        for row, found in zip(rows, of_mail.values(), strict=True)
+    ]
 
 
 async def sent(connection: Connection, mail_id: UUID) -> None:
