@@ -91,6 +91,7 @@ verify: venv ## Check that generated files and the lock are current
 	@diff -u requirements.run.lock .venv/fresh.run.lock \
 		|| { echo "requirements.run.lock does not fit requirements.lock: run make lock"; exit 1; }
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m servicekit.metrics --check
 	$(BIN)/python -m deploy.k8s.kafka --check
 
 k8s-check: venv ## Show every Kubernetes object to a real API server; builds it once, with Go, some minutes

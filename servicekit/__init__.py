@@ -13,5 +13,5 @@
 - `service`    puts these together behind one `run`
 
 The rest is ground: `settings`, `database`, `migrate`, `access`, `kafka`, `topic_ids`, `http`, `health`, `healthcheck`,
-`telemetry`, `tracing`, `failpoint`.
+`logs`, `metrics`, `observer`, `tracing`, `failpoint`.
 """

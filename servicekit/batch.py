@@ -17,8 +17,8 @@ from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.inbox import Event, InboxRow
 from servicekit.message import Message
+from servicekit.metrics import METRICS
 from servicekit.outbox import Outgoing
-from servicekit.telemetry import METRICS
 
 TICK = timedelta(microseconds=1)
 
@@ -311,7 +311,7 @@ class Batch:
         row.state, row.code, row.pointer, row.params = state, code, pointer, dict(params)
         row.outcome_seq += 1
         row.changed = True
-        METRICS.decisions.labels(self.service, state).inc()
+        METRICS.outcomes.labels(self.service, state).inc()
         self._tell(message, row.outcome_seq, state, code, pointer, params, row.event_ids)
 
     def _tell(

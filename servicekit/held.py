@@ -14,7 +14,7 @@ from uuid import UUID
 from servicekit import breaker
 from servicekit.database import Connection
 from servicekit.message import Message, from_row, to_json
-from servicekit.telemetry import METRICS
+from servicekit.metrics import METRICS
 
 Key = tuple[str, UUID]  # queue, subject
 

@@ -9,10 +9,12 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from contracts.problems import Problem
 from contracts.reasons import REASONS
+from servicekit.metrics import METRICS
 
 RETRY_AFTER_S: Final = 5
 MOST_PROBLEMS: Final = 20
@@ -51,6 +53,21 @@ def problem_response(status: int, *problems: Problem, headers: Mapping[str, str]
     return PlainJSON(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 
 
+class Counted:
+    """Counts answers, by their class (`2xx`)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                METRICS.requests.labels(f"{message['status'] // 100}xx").inc()
+            await send(message)
+
+        await self._app(scope, receive, counted if scope["type"] == "http" else send)
+
+
 def application(title: str) -> FastAPI:
     """What the services' interfaces have in common: plain JSON, and `/docs` with nothing fetched from elsewhere."""
     app = FastAPI(
@@ -61,6 +78,7 @@ def application(title: str) -> FastAPI:
         redirect_slashes=False,  # it would lead to whatever host the request names
         default_response_class=PlainJSON,
     )
+    app.add_middleware(Counted)
     app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
 
     @app.get("/docs", include_in_schema=False)

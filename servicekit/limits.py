@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servicekit.telemetry import METRICS
+from servicekit.metrics import METRICS
 
 SUSTAINED_S = 10  # a rate is kept on the average of so many seconds
 

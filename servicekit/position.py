@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from servicekit import database
 from servicekit.database import Connection, Pool
-from servicekit.telemetry import METRICS
+from servicekit.metrics import METRICS
 from servicekit.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)

@@ -27,8 +27,8 @@ from servicekit import database
 from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
+from servicekit.metrics import METRICS
 from servicekit.setback import still_knows
-from servicekit.telemetry import METRICS
 from servicekit.topic_ids import present_ids
 from servicekit.tracing import TRACING, Of
 
@@ -94,18 +94,19 @@ class Relay:
             # A connection that was lost may have come back to another database than it was.
             await still_knows(connection, self._bootstrap, self._service)
             log.info("relay leads")
+            METRICS.leads.set(1)
             while True:
                 self._woken.clear()
                 rows = await connection.fetch(
                     "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1", BATCH
                 )
-                METRICS.outbox_rows.set(len(rows))
                 if rows:
                     await self._send(connection, rows)
                 if len(rows) < BATCH:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), POLL_S)
         finally:
+            METRICS.leads.set(0)
             connection.terminate()  # lets the lock go at once, whatever state the connection is in
 
     async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:

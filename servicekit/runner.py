@@ -25,10 +25,10 @@ from servicekit.handler import Handler
 from servicekit.health import Health
 from servicekit.kafka import Subscription
 from servicekit.message import Message, decode
+from servicekit.metrics import METRICS
 from servicekit.patience import BUDGET_S, Backoff, alone
 from servicekit.setback import SetBackError, still_knows
 from servicekit.settings import Settings
-from servicekit.telemetry import METRICS
 from servicekit.tracing import TRACING, Of
 from servicekit.waker import repeat
 
@@ -67,6 +67,7 @@ class Runner(ConsumerRebalanceListener):
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._stopped: dict[str, str] = {}  # topics that are not read, and why
         self._epochs: Mapping[str, UUID] = {}  # the ids of the topics of the poll in hand
+        self._read_at: dict[str, float] = {}  # when all that was ours of a topic had been read, as far as we looked
         self._joined = False
         self._went_back = False  # a place in the database lay before where reading stood
         self._group_offsets: dict[TopicPartition, int] = {}
@@ -375,7 +376,16 @@ class Runner(ConsumerRebalanceListener):
     async def _measure_lag(self) -> int:
         read = [partition for partition in self._stands if partition.topic not in self._stopped]
         ends = await self._subscription.consumer.end_offsets(read)
-        self._health.lag(sum(max(0, end - self._stands.get(partition, end)) for partition, end in ends.items()))
+        unread = dict.fromkeys(self._by_topic.keys() - self._stopped.keys(), 0)
+        for partition, end in ends.items():
+            unread[partition.topic] += max(0, end - self._stands.get(partition, end))
+        self._health.lag(sum(unread.values()))
+        now = time.monotonic()
+        for topic, count in unread.items():
+            if not count:
+                self._read_at[topic] = now
+            METRICS.lag.labels(topic).set(count)
+            METRICS.behind.labels(topic).set(now - self._read_at.setdefault(topic, now))
         return 0
 
 

@@ -20,11 +20,12 @@ from servicekit.connection import Connection
 from servicekit.database import Pool
 from servicekit.handler import Handler
 from servicekit.health import Health, health_routes
+from servicekit.logs import configure_logging
+from servicekit.observer import Observer
 from servicekit.relay import Relay
 from servicekit.runner import Runner
 from servicekit.setback import unknown_records
 from servicekit.settings import Settings
-from servicekit.telemetry import configure_logging
 from servicekit.tracing import TRACING
 from servicekit.waker import Waker
 
@@ -108,14 +109,15 @@ class Service:
         # What start has made stays. A poll makes tens of thousands of objects, hardly one of them in a cycle.
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
-        loops: list[Work] = [self._turn, *workers]
+        sends = "sending" in migrate.LINES[self.name]
+        loops: list[Work] = [self._turn, Observer(self.pool, sends=sends).run, *workers]
         if reads:
             loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
             for _ in range(self.settings.readers):
                 health = Health()
                 self._loops.append(health)
                 loops.append(Runner(self.name, self.settings, self.pool, reads, health, self.relay.wake).run)
-        if "sending" in migrate.LINES[self.name]:
+        if sends:
             loops.append(self.relay.run)
         async with asyncio.TaskGroup() as group:
             for loop in loops:

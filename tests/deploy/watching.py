@@ -3,29 +3,16 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Final
 
 import yaml
-from prometheus_client.metrics import MetricWrapperBase
 
 from deploy.k8s.manifests import Manifests, Object, containers, labels, template, title
 from deploy.k8s.network import selects
-from servicekit.telemetry import METRICS
+from servicekit import metrics
 from tests.deploy.rule import REAL, rule
 
 OURS: Final = re.compile(r"\bocop_[a-z_]+")
-
-
-def names() -> set[str]:
-    """What `/metrics` calls the code's metrics."""
-    found = set()
-    for each in fields(METRICS):
-        metric: MetricWrapperBase = getattr(METRICS, each.name)
-        for family in metric.describe():
-            ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
-            found |= {family.name + end for end in ends}
-    return found
 
 
 @rule(*REAL)
@@ -75,7 +62,9 @@ def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
             yield f"{alert['alert']}: {alert['labels']}"
         if not {"summary", "runbook_url"} <= alert["annotations"].keys():
             yield f"{alert['alert']}: {sorted(alert['annotations'])}"
-        yield from (f"{alert['alert']}: {name}" for name in OURS.findall(alert["expr"]) if name not in names())
+        yield from (
+            f"{alert['alert']}: {name}" for name in OURS.findall(alert["expr"]) if name not in metrics.samples()
+        )
 
 
 @rule(*REAL)
@@ -90,4 +79,4 @@ def dashboards_come_along(found: Manifests) -> Iterator[str]:
             asked = [metric for panel in panels for t in panel["targets"] for metric in OURS.findall(t["expr"])]
             if not asked:
                 yield f"{name}: asks nothing of us"
-            yield from (f"{name}: {metric}" for metric in asked if metric not in names())
+            yield from (f"{name}: {metric}" for metric in asked if metric not in metrics.samples())

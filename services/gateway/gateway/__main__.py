@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 from gateway import api, outcomes
 from gateway.backfill import Feeder
+from gateway.census import Census
 from gateway.lag import Lag
 from gateway.repeater import Repeater
 from gateway.settings import Settings
@@ -29,7 +30,7 @@ async def main() -> None:
         await service.run(
             reads=READS,
             app=api.build(service.http_pool, settings, taken=service.relay.wake),
-            workers=[Repeater(service.pool, settings.repeat_after_s).run, feeder.run],
+            workers=[Repeater(service.pool, settings.repeat_after_s).run, feeder.run, Census(service.pool).run],
         )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -26,6 +26,7 @@ from servicekit import database, tracing
 from servicekit.database import Connection, Pool
 from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress
+from servicekit.metrics import METRICS
 
 SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -113,7 +114,9 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
                 await gate.room()
                 with tracing.TRACING.request(traceparent) as trace:
                     answers = await _taken(holder, found, trace, dry_run=dry_run)
-        taken()
+        if not dry_run:
+            taken()
+            _count(holder, answers)
         if batch:
             return PlainJSON({"results": [answer.body(index) for index, answer in enumerate(answers)]}, 200)
         answer = answers[0]
@@ -176,6 +179,12 @@ async def _pieces(content: bytes, *, batch: bool) -> list[Piece]:
     if len(content) < LONG_BODY_BYTES:
         return pieces(content, batch=batch)
     return await asyncio.to_thread(pieces, content, batch=batch)
+
+
+def _count(holder: Holder, answers: Sequence[intake.Answer]) -> None:
+    for answer in answers:
+        code = answer.problems[0].code if answer.problems else ""
+        METRICS.answers.labels(holder.tenant, answer.status, code).inc()
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from contracts.outcome import Outcome
+from contracts.outcome import FINAL, Outcome
 from contracts.topics import DECIDERS, outcome_topic
 from gateway.store import BEST_OUTCOME
 from servicekit.database import Connection
 from servicekit.message import Message
+from servicekit.metrics import METRICS
 
 TOPICS: Final = tuple(outcome_topic(service) for service in DECIDERS)
 
@@ -51,9 +52,15 @@ async def hear(connection: Connection, messages: Sequence[Message]) -> None:
         [outcome.source for outcome, _, _ in told],
         [outcome.event_id for outcome, _, _ in told],
     )
-    await connection.execute(
+    ended = await connection.fetch(
         f"""UPDATE submission s SET state = coalesce(({BEST_OUTCOME.format(row="s")}), s.state)
-            WHERE (s.source, s.event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",  # noqa: S608  # a constant
+            WHERE (s.source, s.event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+            RETURNING tenant, old.state AS before, new.state AS now,
+                      extract(epoch FROM clock_timestamp() - received_at)::float8 AS seconds""",  # noqa: S608  # a constant
         [outcome.source for outcome, _, _ in told],
         [outcome.event_id for outcome, _, _ in told],
     )
+    for row in ended:
+        if row["now"] in FINAL and row["before"] not in FINAL:
+            METRICS.ended.labels(row["tenant"], row["now"]).inc()
+            METRICS.to_an_end.labels(row["now"]).observe(row["seconds"])

@@ -18,6 +18,7 @@ from notifications.settings import Settings
 from servicekit import database
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
+from servicekit.metrics import METRICS
 from servicekit.tracing import TRACING
 from servicekit.waker import repeat
 
@@ -44,6 +45,7 @@ class Postman:
         """Makes mails of what is due and sends what is to be sent now; returns how many were tried."""
         async with database.transaction(self._pool) as connection:
             await store.make_mails(connection)
+            METRICS.mails_due.set(await store.due(connection))
             mails = await store.claim(connection, LEASE_S, AT_ONCE)
         for mail in mails:
             await self._send(mail)
@@ -63,12 +65,14 @@ class Postman:
                 )
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)
+            METRICS.mails.labels("refused").inc()
             log.warning("mail not taken", mail=str(mail["id"]), error=repr(error), again_in_s=wait_s)
             async with database.acquire(self._pool) as connection:
                 await store.put_off(connection, mail["id"], wait_s, repr(error))
             return
         failpoint("mail-sent")
         said = {"ocop.rule": mail["rule"], "ocop.mail": str(mail["id"])}
+        METRICS.mails.labels("taken").inc()
         TRACING.took("mail", SpanKind.CLIENT, ((place, said) for place in mail["traces"]), began)
         async with database.acquire(self._pool) as connection:
             await store.sent(connection, mail["id"])

@@ -54,6 +54,14 @@ async def make_mails(connection: Connection) -> int:
     return len(groups)
 
 
+async def due(connection: Connection) -> int:
+    """How many mails are not sent, though it is time."""
+    found = await connection.fetchval(
+        "SELECT count(*) FROM mail WHERE sent_at IS NULL AND next_at <= clock_timestamp()"
+    )
+    return int(found)
+
+
 async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[str, Any]]:
     """Mails to send now, each with its address, what it tells and the traces of that; nobody else gets them while the
     lease lasts."""

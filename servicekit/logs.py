@@ -1,61 +1,12 @@
-"""Logs as JSON lines, and the closed list of metrics."""
+"""Logs as JSON lines."""
 
 import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Every metric of a service, with its unit and meaning; names elsewhere would be type errors."""
-
-    records: Counter = field(
-        default_factory=lambda: Counter("ocop_records", "records taken off a topic and committed", ["topic"])
-    )
-    decisions: Counter = field(
-        default_factory=lambda: Counter("ocop_outcomes", "outcomes of submissions, by state", ["aggregate", "state"])
-    )
-    held: Counter = field(default_factory=lambda: Counter("ocop_held", "records put aside, by reason", ["reason"]))
-    records_lost: Counter = field(
-        default_factory=lambda: Counter("ocop_records_lost", "records that retention took unread", ["topic"])
-    )
-    put_back: Counter = field(
-        default_factory=lambda: Counter(
-            "ocop_polls_put_back", "partitions of a poll put back: read by another", ["topic"]
-        )
-    )
-    stopped: Gauge = field(
-        default_factory=lambda: Gauge(
-            "ocop_topic_stopped", "1 while too many failures keep a topic from being read", ["topic"]
-        )
-    )
-    retries: Counter = field(
-        default_factory=lambda: Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
-    )
-    relayed: Counter = field(
-        default_factory=lambda: Counter("ocop_relayed", "outbox rows confirmed by Kafka", ["topic"])
-    )
-    limited: Counter = field(
-        default_factory=lambda: Counter(
-            "ocop_limited", "requests refused because of a limit (429), by limit", ["limit"]
-        )
-    )
-    outbox_rows: Gauge = field(default_factory=lambda: Gauge("ocop_outbox_rows", "rows waiting in the outbox"))
-    outbox_age: Gauge = field(
-        default_factory=lambda: Gauge("ocop_outbox_age_seconds", "seconds that the oldest outbox row has waited")
-    )
-    transaction: Histogram = field(
-        default_factory=lambda: Histogram("ocop_poll_seconds", "seconds from a poll in hand to its commit")
-    )
-
-
-METRICS = Metrics()
 
 
 class Damped(logging.Filter):

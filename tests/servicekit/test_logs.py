@@ -2,7 +2,7 @@
 
 import logging
 
-from servicekit.telemetry import Damped
+from servicekit.logs import Damped
 
 
 def _passed(damped: Damped, name: str, message: str, *arguments: object) -> str | None:

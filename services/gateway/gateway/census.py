@@ -1,0 +1,37 @@
+"""What each tenant has sent and what has no end yet, told as metrics twice a minute."""
+
+from typing import Final
+
+from gateway import store
+from servicekit import database
+from servicekit.database import Pool
+from servicekit.metrics import METRICS
+from servicekit.waker import repeat
+
+EVERY_S: Final = 30.0
+
+
+class Census:
+    """Runs in every replica, and says the same in each."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._said: set[tuple[str, str]] = set()
+
+    async def run(self) -> None:
+        """Looks, until cancelled."""
+        await repeat(EVERY_S, self.once)
+
+    async def once(self) -> int:
+        """Looks once."""
+        async with database.acquire(self._pool) as connection:
+            open_ = await store.without_an_end(connection)
+            last = await store.last_received(connection)
+        for tenant, state in self._said - open_.keys():
+            METRICS.open.labels(tenant, state).set(0)
+        for (tenant, state), count in open_.items():
+            METRICS.open.labels(tenant, state).set(count)
+        self._said |= open_.keys()
+        for tenant, moment in last.items():
+            METRICS.last_received.labels(tenant).set(moment.timestamp())
+        return 0
