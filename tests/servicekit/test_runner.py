@@ -14,6 +14,7 @@ from servicekit.database import Connection, Pool
 from servicekit.health import Health
 from servicekit.held import HeldRow, Key
 from servicekit.message import Kept, Message
+from servicekit.metrics import METRICS
 from servicekit.runner import Runner
 from servicekit.setback import SetBackError
 from servicekit.settings import Settings
@@ -32,6 +33,7 @@ class Consumer:
     paused: set[TopicPartition] = field(default_factory=set)
     epoch: UUID = EPOCH
     begins: dict[TopicPartition, int] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
 
     def pause(self, partition: TopicPartition) -> None:
         self.paused.add(partition)
@@ -50,6 +52,9 @@ class Consumer:
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {partition: self.begins.get(partition, 0) for partition in partitions}
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {partition: self.ends[partition] for partition in partitions}
 
 
 @dataclass(slots=True)
@@ -352,3 +357,26 @@ async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
     assert not lost
     assert reading.handler.handled == [(0, 0)]
     assert await reading.where(FIRST) == 1
+
+
+async def test_what_lies_unread_is_told_in_records_and_seconds(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("servicekit.runner.time.monotonic", lambda: now)
+
+    async def told() -> tuple[float, float]:
+        await reading.runner._measure_lag()
+        records, seconds = METRICS.lag.labels(TOPIC), METRICS.behind.labels(TOPIC)
+        return records._value.get(), seconds._value.get()
+
+    reading.stands(FIRST, 100)
+    reading.consumer.ends[FIRST] = 100
+    assert await told() == (0, 0)
+    now += 30
+    reading.consumer.ends[FIRST] = 103
+    assert await told() == (3, 30), "at the most: it was all read when we looked last"
+    now += 30
+    assert await told() == (3, 60)
+    reading.stands(FIRST, 103)
+    assert await told() == (0, 0)
