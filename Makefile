@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages mutants simulate hostile bench lint verify lock clean kill kill-long faults \
+.PHONY: help venv demo stop test test-pages test-alerts mutants simulate hostile bench lint verify lock clean kill kill-long faults \
 	image sbom compose-check k8s-check
 
 PYTHON ?= /usr/bin/python3
@@ -73,6 +73,9 @@ hostile: venv ## Requests that no honest sender makes, on real services: REQUEST
 bench: venv ## How fast it is, into bench/RESULTS.md: WHAT="projection peer decider …" for some parts only
 	$(BIN)/python -m bench $(WHAT)
 
+test-alerts: venv ## Run the tests of the alerts, by promtool of Debian's package prometheus
+	$(BIN)/pytest tests/alerts
+
 lint: venv ## Style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -93,6 +96,7 @@ verify: venv ## Check that generated files and the lock are current
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m servicekit.metrics --check
 	$(BIN)/python -m deploy.k8s.kafka --check
+	$(BIN)/python -m deploy.k8s.alerts --check
 
 k8s-check: venv ## Show every Kubernetes object to a real API server; builds it once, with Go, some minutes
 	$(BIN)/python -m deploy.k8s.check

@@ -55,7 +55,10 @@ class Metrics:
         "ocop_submissions_open", "submissions without an end now: received, waiting, failed", ["tenant", "state"]
     )
     to_an_end = Histogram(
-        "ocop_submission_seconds", "seconds from received to the end heard, by its state", ["state"], buckets=TO_AN_END
+        "ocop_submission_seconds",
+        "seconds from received to the end heard, of what never waited, by its state",
+        ["state"],
+        buckets=TO_AN_END,
     )
     last_received = Gauge(
         "ocop_province_last_received_timestamp_seconds",

@@ -458,12 +458,12 @@ BREAKS: Final = (
     Break(
         "alerts_say_what_to_do",
         "a metric that is not",
-        _set("PrometheusRule", "delivery", "spec/groups/0/rules/1/expr", "ocop_topic_stoped == 1"),
+        _set("PrometheusRule", "ocop", "spec/groups/0/rules/1/expr", "ocop_topic_stoped == 1"),
     ),
     Break(
         "alerts_say_what_to_do",
         "no page",
-        _set("PrometheusRule", "delivery", "spec/groups/0/rules/1/annotations/runbook_url", None),
+        _set("PrometheusRule", "ocop", "spec/groups/0/rules/1/annotations/runbook_url", None),
     ),
     Break("dashboards_come_along", "a metric that is not", _config("ocop_outbox_rows", "ocop_outbox_row")),
     Break("dashboards_come_along", "none", without=("ConfigMap", "dashboards")),

@@ -31,7 +31,7 @@ WRONG: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "what must be there": ("ScaledObject", "registry", lambda o: o["spec"].pop("triggers")),
     "a secret's field": ("ExternalSecret", "registry-database", lambda o: o["spec"].update(refresh="1h")),
     "a monitor's field": ("PodMonitor", "services", lambda o: o["spec"]["podMetricsEndpoints"][0].update(prot="http")),
-    "a rule's field": ("PrometheusRule", "delivery", lambda o: o["spec"]["groups"][0]["rules"][0].update(exp="1")),
+    "a rule's field": ("PrometheusRule", "ocop", lambda o: o["spec"]["groups"][0]["rules"][0].update(exp="1")),
     "a backup's field": ("ObjectStore", "backups", lambda o: o["spec"]["configuration"].update(bucket="b")),
 }
 

@@ -63,4 +63,5 @@ async def hear(connection: Connection, messages: Sequence[Message]) -> None:
     for row in ended:
         if row["now"] in FINAL and row["before"] not in FINAL:
             METRICS.ended.labels(row["tenant"], row["now"]).inc()
-            METRICS.to_an_end.labels(row["now"]).observe(row["seconds"])
+            if row["before"] == "received":
+                METRICS.to_an_end.labels(row["now"]).observe(row["seconds"])

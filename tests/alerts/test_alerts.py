@@ -1,0 +1,188 @@
+"""Alerts, by promtool: each fires for its own fault, none for its neighbour's, none while all is well.
+
+`make test-alerts`: promtool comes with Debian's package prometheus.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from servicekit import metrics
+
+ROOT = Path(__file__).parent.parent.parent
+RULES = ROOT / "deploy" / "alerts" / "rules.yml"
+SERVICES = ("gateway", "registry", "evaluation", "marketplace-sync", "notifications", "national")
+SENDING = SERVICES[:4]
+
+Series = dict[str, str]
+
+
+def well() -> Series:
+    """A system in which all is well, minute by minute."""
+    found = {f'up{{job="ocop",service="{service}",instance="{n}"}}': "1x{}" for service in SERVICES for n in (1, 2)}
+    for service in SERVICES:
+        found |= {
+            f'ocop_topic_stopped{{service="{service}",topic="t"}}': "0x{}",
+            f'ocop_records_lost_total{{service="{service}",topic="t"}}': "0x{}",
+            f'ocop_held_rows{{service="{service}",reason="failed"}}': "0x{}",
+            f'ocop_held_oldest_seconds{{service="{service}",reason="gap"}}': "0x{}",
+            f'ocop_held_oldest_seconds{{service="{service}",reason="waiting"}}': "3600x{}",
+            f'ocop_lag_seconds{{service="{service}",topic="t"}}': "10x{}",
+            f'ocop_retries_total{{service="{service}",kind="DeadlockDetectedError"}}': "0+1x{}",
+            f'ocop_requests_total{{service="{service}",status="2xx"}}': "0+6000x{}",
+            f'ocop_requests_total{{service="{service}",status="5xx"}}': "0+1x{}",
+        }
+    for service in SENDING:
+        found |= {
+            f'ocop_outbox_age_seconds{{service="{service}"}}': "1x{}",
+            f'ocop_relay_leads{{service="{service}",instance="1"}}': "1x{}",
+            f'ocop_relay_leads{{service="{service}",instance="2"}}': "0x{}",
+        }
+    return found | {
+        'ocop_mails_due{service="notifications"}': "0x{}",
+        # Time begins in 1970: who last sent at 0 has been silent since.
+        'ocop_province_last_received_timestamp_seconds{service="gateway",tenant="2025-68"}': "0+60x{}",
+        'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}': "0+999x{}",
+        'ocop_submission_seconds_count{service="gateway",state="applied"}': "0+1000x{}",
+    }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is otherwise than when all is well; which alert that raises, for whom, and how soon (minutes)."""
+
+    alert: str
+    series: Series
+    of: dict[str, str]
+    by: int
+    also: tuple[str, ...] = ()  # that cannot but follow
+    gone: tuple[str, ...] = field(default=())  # series that are not there at all
+
+
+OF = {"service": "registry"}
+TOPIC = OF | {"topic": "t"}
+FAULTS = [
+    Fault("OcopServiceGone", {f'up{{job="ocop",service="registry",instance="{n}"}}': "0x{}" for n in (1, 2)}, OF, 4),
+    Fault(
+        "OcopServiceGone", {}, OF, 4, gone=tuple(f'up{{job="ocop",service="registry",instance="{n}"}}' for n in (1, 2))
+    ),
+    Fault("OcopTopicStopped", {'ocop_topic_stopped{service="registry",topic="t"}': "1x{}"}, TOPIC, 2),
+    Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "0 5x{}"}, TOPIC, 2),
+    Fault(
+        "OcopNumberMissing",
+        {'ocop_held_oldest_seconds{service="registry",reason="gap"}': "0+60x{}"},
+        OF,
+        4,
+    ),
+    Fault("OcopOutboxOld", {'ocop_outbox_age_seconds{service="registry"}': "0+60x{}"}, OF, 4),
+    Fault("OcopNobodySends", {'ocop_relay_leads{service="registry",instance="1"}': "0x{}"}, OF, 3),
+    Fault("OcopReaderBehind", {'ocop_lag_seconds{service="registry",topic="t"}': "0+60x{}"}, TOPIC, 18),
+    Fault("OcopRecordsFailed", {'ocop_held_rows{service="registry",reason="failed"}': "1x{}"}, OF, 6),
+    Fault("OcopWaitingLong", {'ocop_held_oldest_seconds{service="registry",reason="waiting"}': "604740+60x{}"}, OF, 8),
+    Fault("OcopTriedAgain", {'ocop_retries_total{service="registry",kind="DeadlockDetectedError"}': "0+30x{}"}, OF, 16),
+    Fault("OcopMailsUnsent", {'ocop_mails_due{service="notifications"}': "3x{}"}, {}, 61),
+    Fault(
+        "OcopAnswersFail",
+        {'ocop_requests_total{service="registry",status="5xx"}': "0+120x{}"},
+        OF,
+        6,
+        also=("OcopAnswersFailSlowly",),
+    ),
+    Fault("OcopAnswersFailSlowly", {'ocop_requests_total{service="registry",status="5xx"}': "0+12x{}"}, OF, 6),
+    Fault(
+        "OcopDecidedLate",
+        {'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}': "0+800x{}"},
+        {},
+        6,
+    ),
+]
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every alert."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def case(
+    series: Series, gone: tuple[str, ...], at: int, fires: dict[str, dict[str, str]], also: tuple[str, ...]
+) -> Any:
+    """A test of promtool: at this minute these alerts fire, with these labels, and no others."""
+    whole = {name: values for name, values in (well() | series).items() if name not in gone}
+    checks = []
+    for rule in rules():
+        if rule["alert"] in also:
+            continue
+        expected = []
+        if (labels := fires.get(rule["alert"])) is not None:
+            expected = [{"exp_labels": labels | rule["labels"]}]
+        checks.append({"eval_time": f"{at}m", "alertname": rule["alert"], "exp_alerts": expected})
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values.format(at)} for name, values in whole.items()],
+        "alert_rule_test": checks,
+    }
+
+
+def run(directory: Path, cases: list[Any], every: str = "1m") -> subprocess.CompletedProcess[str]:
+    # What alerts say to people is not compared here, and promtool compares all of an alert.
+    bare = yaml.safe_load(RULES.read_text())
+    for group in bare["groups"]:
+        for rule in group["rules"]:
+            rule.pop("annotations", None)
+    (directory / "rules.yml").write_text(yaml.safe_dump(bare))
+    test = {"rule_files": ["rules.yml"], "evaluation_interval": every, "tests": cases}
+    (directory / "test.yml").write_text(yaml.safe_dump(test))
+    command = ["/usr/bin/promtool", "test", "rules", "test.yml"]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.alert}{'-absent' if fault.gone else ''}")
+def test_an_alert_is_for_its_own_fault(fault: Fault, tmp_path: Path) -> None:
+    soon = case(fault.series, fault.gone, fault.by, {fault.alert: fault.of}, fault.also)
+    done = run(tmp_path, [soon])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_none_fires_while_all_is_well(tmp_path: Path) -> None:
+    done = run(tmp_path, [case({}, (), at, {}, ()) for at in (5, 60, 390)])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_province_that_is_silent(tmp_path: Path) -> None:
+    """A month cannot be waited for minute by minute: the clock runs in hours."""
+    name = 'ocop_province_last_received_timestamp_seconds{service="gateway",tenant="2025-68"}'
+    checks = [
+        {"eval_time": f"{hours}h", "alertname": "OcopProvinceSilent", "exp_alerts": expected}
+        for hours, expected in (
+            (29 * 24, []),
+            (31 * 24, [{"exp_labels": {"tenant": "2025-68", "severity": "ticket"}}]),
+        )
+    ]
+    series = [{"series": name, "values": f"1x{32 * 24}"}]
+    done = run(tmp_path, [{"interval": "1h", "input_series": series, "alert_rule_test": checks}], every="1h")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_a_test() -> None:
+    assert {fault.alert for fault in FAULTS} | {"OcopProvinceSilent"} == {rule["alert"] for rule in rules()}
+
+
+def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
+    pages = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert pages == [rule["alert"] for rule in rules()]
+    for rule in rules():
+        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+    for part in re.split(r"^## ", (ROOT / "docs" / "runbook.md").read_text(), flags=re.MULTILINE)[1:]:
+        assert re.findall(r"^- \*\*(\w+)\*\*", part, re.MULTILINE) == ["Means", "Harm", "Look", "Do"], part[:40]
+
+
+def test_what_alerts_and_pages_ask_for_is_measured() -> None:
+    known = metrics.samples() | metrics.all_().keys()
+    asked = set(re.findall(r"\bocop_[a-z_]+", RULES.read_text() + (ROOT / "docs" / "runbook.md").read_text()))
+    assert asked - known == set()
