@@ -52,9 +52,8 @@ def everything_is_watched(found: Manifests) -> Iterator[str]:
 @rule(*REAL)
 def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
     """Every alert has a severity, a summary and a page; what it asks of us, we measure."""
-    alerts = [
-        line for each in found.of("PrometheusRule") for group in each["spec"]["groups"] for line in group["rules"]
-    ]
+    lines = [line for each in found.of("PrometheusRule") for group in each["spec"]["groups"] for line in group["rules"]]
+    alerts = [line for line in lines if "alert" in line]
     if not alerts:
         yield "no alerts"
     for alert in alerts:
@@ -62,9 +61,8 @@ def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
             yield f"{alert['alert']}: {alert['labels']}"
         if not {"summary", "runbook_url"} <= alert["annotations"].keys():
             yield f"{alert['alert']}: {sorted(alert['annotations'])}"
-        yield from (
-            f"{alert['alert']}: {name}" for name in OURS.findall(alert["expr"]) if name not in metrics.samples()
-        )
+    for line in lines:
+        yield from (f"{line['expr']}: {name}" for name in OURS.findall(line["expr"]) if name not in metrics.samples())
 
 
 @rule(*REAL)
