@@ -97,6 +97,7 @@ verify: venv ## Check that generated files and the lock are current
 	$(BIN)/python -m servicekit.metrics --check
 	$(BIN)/python -m deploy.k8s.kafka --check
 	$(BIN)/python -m deploy.k8s.alerts --check
+	$(BIN)/python -m deploy.dashboards --check
 
 k8s-check: venv ## Show every Kubernetes object to a real API server; builds it once, with Go, some minutes
 	$(BIN)/python -m deploy.k8s.check

@@ -1,0 +1,382 @@
+"""Grafana's dashboards, written from what is to be seen: `python -m deploy.dashboards`; `--check` compares.
+
+One for the whole, one for a service, one for a province, one for the way of events. The same files serve compose and
+Kubernetes, where a kustomization reads only what lies below it, so they are written twice.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+HERE: Final = Path(__file__).parent
+PLACES: Final = (HERE / "compose" / "grafana" / "dashboards", HERE / "k8s" / "cluster" / "monitoring" / "dashboards")
+SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+WIDTH, HEIGHT, LOW = 12, 8, 5
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture: what it asks, and how it calls each line. `bad_from`: a stat that is red from there on."""
+
+    title: str
+    description: str
+    asks: tuple[tuple[str, str], ...]
+    unit: str = "short"
+    stat: bool = False
+    bad_from: float | None = None
+    bad_below: float | None = None
+
+    def written(self, number: int, x: int, y: int) -> dict[str, Any]:
+        """As Grafana has it."""
+        targets = [
+            {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
+            for n, (expr, legend) in enumerate(self.asks)
+        ]
+        common = {
+            "id": number,
+            "title": self.title,
+            "description": self.description,
+            "datasource": SOURCE,
+            "gridPos": {"x": x, "y": y, "w": WIDTH, "h": LOW if self.stat else HEIGHT},
+            "targets": targets,
+        }
+        defaults: dict[str, Any] = {"unit": self.unit}
+        if not self.stat:
+            custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
+            options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+            fields = {"defaults": defaults | {"min": 0, "custom": custom}, "overrides": []}
+            return common | {"type": "timeseries", "fieldConfig": fields, "options": options}
+        steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+        if self.bad_from is not None:
+            steps.append({"color": "red", "value": self.bad_from})
+        if self.bad_below is not None:
+            steps = [{"color": "red", "value": None}, {"color": "green", "value": self.bad_below}]
+        defaults |= {"thresholds": {"mode": "absolute", "steps": steps}, "color": {"mode": "thresholds"}}
+        options = {
+            "reduceOptions": {"calcs": ["lastNotNull"]},
+            "colorMode": "background",
+            "graphMode": "none",
+            "textMode": "value_and_name",
+        }
+        return common | {"type": "stat", "fieldConfig": {"defaults": defaults, "overrides": []}, "options": options}
+
+
+@dataclass(frozen=True)
+class Board:
+    """A dashboard; `choice` is a label that is chosen from a metric's values."""
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    choice: tuple[str, str] | None = None
+
+    def written(self) -> dict[str, Any]:
+        """As Grafana has it."""
+        variables: list[dict[str, Any]] = [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
+        if self.choice:
+            label, metric = self.choice
+            query = f"label_values({metric}, {label})"
+            variables.append(
+                {"name": label, "type": "query", "datasource": SOURCE, "query": query, "refresh": 2, "sort": 1}
+            )
+        return {
+            "uid": f"ocop-{self.name}",
+            "title": self.title,
+            "tags": ["ocop"],
+            "timezone": "Asia/Ho_Chi_Minh",
+            "editable": False,
+            "schemaVersion": 39,
+            "refresh": "30s",
+            "time": {"from": "now-3h", "to": "now"},
+            "templating": {"list": variables},
+            "panels": list(self._placed()),
+        }
+
+    def _placed(self) -> Iterator[dict[str, Any]]:
+        x = y = 0
+        for number, panel in enumerate(self.panels, 1):
+            placed = panel.written(number, x, y)
+            yield placed
+            x += WIDTH
+            if x >= 2 * WIDTH:
+                x, y = 0, y + placed["gridPos"]["h"]
+
+
+def _ranks(expr: str, legend: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"histogram_quantile({rank}, {expr})", f"{legend} p{int(rank * 100)}") for rank in (0.5, 0.99))
+
+
+UP: Final = Panel(
+    "Replicas that answer",
+    "Of each service, those whose metrics Prometheus can read.",
+    (('sum by (service) (up{job="ocop"})', "{{service}}"),),
+    stat=True,
+    bad_below=1,
+)
+STOPPED: Final = Panel(
+    "Topics that are not read",
+    "Stopped because too much of them failed at once, until an operator resumes them.",
+    (("sum(max by (service, topic) (ocop_topic_stopped)) or vector(0)", "topics"),),
+    stat=True,
+    bad_from=1,
+)
+FAILED: Final = Panel(
+    "Put aside as failed",
+    "Records that the code cannot handle: `ocop dlq list`.",
+    (('sum(max by (service) (ocop_held_rows{reason="failed"})) or vector(0)', "records"),),
+    stat=True,
+    bad_from=1,
+)
+LATE: Final = Panel(
+    "From received to decided",
+    "Of submissions that waited for nothing.",
+    _ranks('sum by (le) (rate(ocop_submission_seconds_bucket{state="applied"}[$__rate_interval]))', "applied"),
+    unit="s",
+)
+ANSWERS: Final = Panel(
+    "Events answered",
+    "Each in exactly one way.",
+    (("sum by (status) (rate(ocop_answers_total[$__rate_interval]))", "{{status}}"),),
+    unit="ops",
+)
+ENDED: Final = Panel(
+    "Submissions ended",
+    "What became of those that were accepted.",
+    (("sum by (state) (rate(ocop_submissions_ended_total[$__rate_interval]))", "{{state}}"),),
+    unit="ops",
+)
+
+BOARDS: Final = (
+    Board(
+        "overview",
+        "OCOP: overview",
+        (
+            UP,
+            STOPPED,
+            FAILED,
+            Panel(
+                "Provinces that have sent in the last day",
+                "Of those that ever have.",
+                (
+                    (
+                        "sum(time() - max by (tenant) (ocop_province_last_received_timestamp_seconds) < bool 86400)",
+                        "sent",
+                    ),
+                ),
+                stat=True,
+            ),
+            ANSWERS,
+            ENDED,
+            LATE,
+            Panel(
+                "Behind",
+                "Seconds since a topic had been read to its end, the worst of each service.",
+                (("max by (service) (ocop_lag_seconds)", "{{service}}"),),
+                unit="s",
+            ),
+            Panel(
+                "Requests answered with an error of ours",
+                "Their share; 0.1% is what a month allows.",
+                (
+                    (
+                        (
+                            'sum by (service) (rate(ocop_requests_total{status="5xx"}[$__rate_interval]))'
+                            " / sum by (service) (rate(ocop_requests_total[$__rate_interval]))"
+                        ),
+                        "{{service}}",
+                    ),
+                ),
+                unit="percentunit",
+            ),
+            Panel(
+                "Without an end",
+                "Submissions that were received, wait or failed.",
+                (("sum by (state) (max by (tenant, state) (ocop_submissions_open))", "{{state}}"),),
+            ),
+        ),
+    ),
+    Board(
+        "service",
+        "OCOP: one service",
+        (
+            Panel(
+                "Records read",
+                "Taken off each topic and committed.",
+                (('sum by (topic) (rate(ocop_records_total{service="$service"}[$__rate_interval]))', "{{topic}}"),),
+                unit="ops",
+            ),
+            Panel(
+                "Unread",
+                "Records that lie on each topic.",
+                (('sum by (topic) (ocop_lag_records{service="$service"})', "{{topic}}"),),
+            ),
+            Panel(
+                "From a poll to its commit",
+                "How long a transaction takes.",
+                _ranks('sum by (le) (rate(ocop_poll_seconds_bucket{service="$service"}[$__rate_interval]))', "poll"),
+                unit="s",
+            ),
+            Panel(
+                "Tried again, put back",
+                "Transactions by what made them fail; partitions that another replica had read.",
+                (
+                    ('sum by (kind) (rate(ocop_retries_total{service="$service"}[$__rate_interval]))', "{{kind}}"),
+                    ('sum(rate(ocop_polls_put_back_total{service="$service"}[$__rate_interval]))', "put back"),
+                ),
+                unit="ops",
+            ),
+            Panel(
+                "Outbox",
+                "Rows that wait for Kafka.",
+                (('max(ocop_outbox_rows{service="$service"})', "rows"),),
+            ),
+            Panel(
+                "Put aside",
+                "Records by why they are held.",
+                (('max by (reason) (ocop_held_rows{service="$service"})', "{{reason}}"),),
+            ),
+            Panel(
+                "Memory",
+                "Of each replica.",
+                (('process_resident_memory_bytes{job="ocop",service="$service"}', "{{instance}}"),),
+                unit="bytes",
+            ),
+            Panel(
+                "Processor",
+                "Of each replica; 1 is a core.",
+                (
+                    (
+                        'rate(process_cpu_seconds_total{job="ocop",service="$service"}[$__rate_interval])',
+                        "{{instance}}",
+                    ),
+                ),
+            ),
+        ),
+        choice=("service", 'up{job="ocop"}'),
+    ),
+    Board(
+        "province",
+        "OCOP: one province",
+        (
+            Panel(
+                "Since it last sent",
+                "Seconds since a submission of the province came.",
+                (('time() - max(ocop_province_last_received_timestamp_seconds{tenant="$tenant"})', "silent for"),),
+                unit="s",
+                stat=True,
+            ),
+            Panel(
+                "Without an end",
+                "Its submissions that were received, wait or failed.",
+                (('sum by (state) (max by (state, tenant) (ocop_submissions_open{tenant="$tenant"}))', "{{state}}"),),
+                stat=True,
+            ),
+            Panel(
+                "Events answered",
+                "Each in exactly one way.",
+                (('sum by (status) (rate(ocop_answers_total{tenant="$tenant"}[$__rate_interval]))', "{{status}}"),),
+                unit="ops",
+            ),
+            Panel(
+                "Refused",
+                "In an hour, by the code of the first error.",
+                (('sum by (code) (increase(ocop_answers_total{tenant="$tenant",status="refused"}[1h]))', "{{code}}"),),
+            ),
+            Panel(
+                "Submissions ended",
+                "What became of those that were accepted.",
+                (
+                    (
+                        'sum by (state) (rate(ocop_submissions_ended_total{tenant="$tenant"}[$__rate_interval]))',
+                        "{{state}}",
+                    ),
+                ),
+                unit="ops",
+            ),
+        ),
+        choice=("tenant", "ocop_answers_total"),
+    ),
+    Board(
+        "delivery",
+        "OCOP: the way of events",
+        (
+            Panel(
+                "Sent",
+                "Outbox rows that Kafka has confirmed, by topic.",
+                (("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))", "{{topic}}"),),
+                unit="ops",
+            ),
+            Panel(
+                "Read",
+                "Records committed, by service.",
+                (("sum by (service) (rate(ocop_records_total[$__rate_interval]))", "{{service}}"),),
+                unit="ops",
+            ),
+            Panel(
+                "Oldest row in the outbox",
+                "Seconds that it has waited.",
+                (("max by (service) (ocop_outbox_age_seconds)", "{{service}}"),),
+                unit="s",
+            ),
+            Panel(
+                "Replicas that send",
+                "One of each service that sends, no more and no less.",
+                (('sum by (service) (ocop_relay_leads{service!~"national|notifications"})', "{{service}}"),),
+                stat=True,
+                bad_below=1,
+            ),
+            Panel(
+                "Outcomes",
+                "What deciding services say of submissions.",
+                (("sum by (state) (rate(ocop_outcomes_total[$__rate_interval]))", "{{state}}"),),
+                unit="ops",
+            ),
+            Panel(
+                "Oldest that is held",
+                "Seconds, by service and reason.",
+                (("max by (service, reason) (ocop_held_oldest_seconds)", "{{service}} {{reason}}"),),
+                unit="s",
+            ),
+            Panel(
+                "Gone unread, in a day",
+                "Records that retention took before a reader came.",
+                (("sum(increase(ocop_records_lost_total[24h])) or vector(0)", "records"),),
+                stat=True,
+                bad_from=1,
+            ),
+            Panel(
+                "Mails",
+                "Taken by the mail server, refused by it, due.",
+                (
+                    ("sum by (result) (rate(ocop_mails_total[$__rate_interval]))", "{{result}}"),
+                    ("max(ocop_mails_due)", "due"),
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def files() -> dict[Path, str]:
+    """What is written, and where."""
+    texts = {f"{board.name}.json": json.dumps(board.written(), indent=1) + "\n" for board in BOARDS}
+    return {place / name: text for place in PLACES for name, text in texts.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """The command; its exit status."""
+    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"{path}: is not what deploy/dashboards.py says; run python -m deploy.dashboards\n")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files()[path])
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
