@@ -46,9 +46,9 @@ class Panel:
         defaults: dict[str, Any] = {"unit": self.unit}
         if not self.stat:
             custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
-            options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+            shown = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
             fields = {"defaults": defaults | {"min": 0, "custom": custom}, "overrides": []}
-            return common | {"type": "timeseries", "fieldConfig": fields, "options": options}
+            return common | {"type": "timeseries", "fieldConfig": fields, "options": shown}
         steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
         if self.bad_from is not None:
             steps.append({"color": "red", "value": self.bad_from})
