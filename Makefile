@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages test-alerts mutants simulate hostile bench lint verify lock clean kill kill-long faults \
+.PHONY: help venv demo stop test test-pages test-alerts upgrade-test mutants simulate hostile bench lint verify lock clean kill kill-long faults \
 	image sbom compose-check k8s-check
 
 PYTHON ?= /usr/bin/python3
@@ -65,6 +65,9 @@ kill-long: venv ## 200 kills over 200,000 events, in eight parts; what is done f
 
 faults: venv ## Each fault of links, processes, engines and records, three times: FAULT=F4,F5 SEED=1
 	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
+
+upgrade-test: venv ## From the last commit on main to this code, back and forth, under load: FROM=main SEED=1
+	$(BIN)/python -m tests.upgrade --commit $(or $(FROM),main) --seed $(SEED)
 
 hostile: venv ## Requests that no honest sender makes, on real services: REQUESTS=20000 SEED=1
 	@git describe --always --dirty --abbrev=12

@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,8 +291,10 @@ class Database:
 class Databases:
     """Databases for tests: each service's is migrated once per run, and copied for each test."""
 
-    def __init__(self, superuser_url: str) -> None:
+    def __init__(self, superuser_url: str, migrate_: Callable[[str, str], Awaitable[object]] = migrate.migrate) -> None:
+        """`migrate_` brings an owner's database to a schema, of other code perhaps."""
         self._superuser_url = superuser_url
+        self._migrate = migrate_
         self._run = secrets.token_hex(4)
         self._count = 0
         self._templates: dict[str, str] = {}
@@ -334,7 +336,7 @@ class Databases:
             async with provision.superuser(self._superuser_url) as connection:
                 await provision.roles(connection, [service], self.passwords)
                 await provision.database(connection, service, name)
-            await migrate.migrate(self._address(service.roles[0], name), service.wire)
+            await self._migrate(self._address(service.roles[0], name), service.wire)
             self._templates[service.wire] = name
         return self._templates[service.wire]
 

@@ -40,13 +40,14 @@ class Process:
     log: Path
     command: Sequence[str]
     environment: Mapping[str, str]
+    tree: Path = REPOSITORY
     process: subprocess.Popen[bytes] = field(init=False)
 
     def launch(self) -> None:
         """Starts it, or again after its end: at the same address, with the same settings."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, cwd=REPOSITORY, stdout=output, stderr=output
+                self.command, env=self.environment, cwd=self.tree, stdout=output, stderr=output
             )
 
     async def ready(self) -> None:
@@ -102,6 +103,8 @@ class System:
     keys: dict[str, str] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     refused: set[tuple[str, str]] = field(default_factory=set)
+    tree: Path = REPOSITORY  # the code that is started from now on, and its Python
+    python: str = sys.executable
 
     @property
     def urls(self) -> dict[str, str]:
@@ -112,7 +115,7 @@ class System:
         """Starts a replica; `settings` go into its environment (OCOP_…), `module` replaces its own."""
         made, port = self.databases[service], free_port()
         environment = os.environ | {
-            "PYTHONPATH": ":".join([str(REPOSITORY), *(str(REPOSITORY / "services" / name) for name in PACKAGES)]),
+            "PYTHONPATH": ":".join([str(self.tree), *(str(self.tree / "services" / name) for name in PACKAGES)]),
             "OCOP_KAFKA_BOOTSTRAP": self.bootstrap,
             "OCOP_DATABASE_URL": made.app,
             "OCOP_DATABASE_HTTP_URL": made.http,
@@ -121,8 +124,8 @@ class System:
             **settings,
         }
         log = self.directory / f"{service}-{len(self.processes)}.log"
-        command = (sys.executable, "-m", module or MODULES.get(service, service))
-        started = Process(service, f"http://127.0.0.1:{port}", log, command, environment)
+        command = (self.python, "-m", module or MODULES.get(service, service))
+        started = Process(service, f"http://127.0.0.1:{port}", log, command, environment, self.tree)
         started.launch()
         self.processes.append(started)
         if ready:
