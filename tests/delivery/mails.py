@@ -51,7 +51,7 @@ async def compare(directory: Path, url: str, crashes: int) -> list[Finding]:
     connection = await database.connect(url, name="mails")
     try:
         rows = await connection.fetch(
-            """SELECT id, tenant, contact.mail AS told FROM mail LEFT JOIN contact USING (tenant)
+            """SELECT id, tenant, contact.address AS told FROM mail LEFT JOIN contact USING (tenant)
                WHERE sent_at IS NOT NULL"""
         )
     finally:

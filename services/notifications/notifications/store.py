@@ -70,7 +70,7 @@ async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[s
            WHERE id IN (SELECT id FROM mail WHERE sent_at IS NULL AND next_at <= clock_timestamp()
                         ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING id, tenant, rule, made_at, attempts,
-                     (SELECT c.mail FROM contact c WHERE c.tenant = mail.tenant) AS address""",
+                     (SELECT c.address FROM contact c WHERE c.tenant = mail.tenant) AS address""",
         float(lease_s),
         limit,
     )
@@ -101,17 +101,17 @@ async def put_off(connection: Connection, mail_id: UUID, wait_s: float, error: s
     )
 
 
-async def set_contact(connection: Connection, tenant: str, mail: str) -> None:
+async def set_contact(connection: Connection, tenant: str, address: str) -> None:
     """From now on the tenant is told at this address, also what has been due meanwhile."""
     await connection.execute(
-        """INSERT INTO contact (tenant, mail) VALUES ($1, $2)
-           ON CONFLICT (tenant) DO UPDATE SET mail = EXCLUDED.mail, set_at = clock_timestamp()""",
+        """INSERT INTO contact (tenant, address) VALUES ($1, $2)
+           ON CONFLICT (tenant) DO UPDATE SET address = EXCLUDED.address, set_at = clock_timestamp()""",
         tenant,
-        mail,
+        address,
     )
 
 
 async def contacts(connection: Connection) -> list[tuple[str, str, datetime]]:
     """Every tenant that is told, and where."""
-    rows = await connection.fetch("SELECT tenant, mail, set_at FROM contact ORDER BY tenant")
-    return [(row["tenant"], row["mail"], row["set_at"]) for row in rows]
+    rows = await connection.fetch("SELECT tenant, address, set_at FROM contact ORDER BY tenant")
+    return [(row["tenant"], row["address"], row["set_at"]) for row in rows]
