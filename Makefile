@@ -79,11 +79,12 @@ bench: venv ## How fast it is, into bench/RESULTS.md: WHAT="projection peer deci
 test-alerts: venv ## Run the tests of the alerts, by promtool of Debian's package prometheus
 	$(BIN)/pytest tests/alerts
 
-lint: venv ## Style, types, and who may import whom
+lint: venv ## Style, types, who may import whom, and what migrations do to tables in use
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/squawk servicekit/migrations/*.sql services/*/*/migrations/*.sql
 
 verify: venv ## Check that generated files and the lock are current
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements.lock requirements.run.lock \
