@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -134,7 +135,7 @@ def _patched(stage: Stage) -> Iterator[None]:
         return await actor.process.connect()
 
     sleeping = SimpleNamespace(sleep=lambda seconds: stage.clock.sleep(seconds))
-    telling = SimpleNamespace(monotonic=lambda: stage.clock.monotonic())
+    telling = SimpleNamespace(monotonic=lambda: stage.clock.monotonic(), time_ns=time.time_ns)
     patches: list[tuple[Any, str, Any]] = [
         (position, "topic_ids", topic_ids),
         (adopt, "topic_ids", topic_ids),
