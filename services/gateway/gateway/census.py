@@ -1,10 +1,10 @@
 """What each tenant has sent and what has no end yet, told as metrics twice a minute."""
 
+from datetime import datetime
 from typing import Final
 
-from gateway import store
 from servicekit import database
-from servicekit.database import Pool
+from servicekit.database import Connection, Pool
 from servicekit.metrics import METRICS
 from servicekit.waker import repeat
 
@@ -25,8 +25,8 @@ class Census:
     async def once(self) -> int:
         """Looks once."""
         async with database.acquire(self._pool) as connection:
-            open_ = await store.without_an_end(connection)
-            last = await store.last_received(connection)
+            open_ = await _without_an_end(connection)
+            last = await _last_received(connection)
         for tenant, state in self._said - open_.keys():
             METRICS.open.labels(tenant, state).set(0)
         for (tenant, state), count in open_.items():
@@ -35,3 +35,20 @@ class Census:
         for tenant, moment in last.items():
             METRICS.last_received.labels(tenant).set(moment.timestamp())
         return 0
+
+
+async def _without_an_end(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many submissions of each tenant have no end yet, by their state."""
+    rows = await connection.fetch(
+        """SELECT tenant, state, count(*) AS n FROM submission
+           WHERE state IN ('received', 'waiting', 'failed') GROUP BY tenant, state"""
+    )
+    return {(row["tenant"], row["state"]): row["n"] for row in rows}
+
+
+async def _last_received(connection: Connection) -> dict[str, datetime]:
+    """When each tenant's latest submission came; of those that have sent any."""
+    rows = await connection.fetch(
+        """SELECT code, (SELECT max(received_at) FROM submission WHERE tenant = code) AS at FROM tenant"""
+    )
+    return {row["code"]: row["at"] for row in rows if row["at"] is not None}

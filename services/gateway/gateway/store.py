@@ -158,23 +158,6 @@ def _kept(submission_id: UUID, of: Candidate, state: str) -> Kept:
     return Kept(submission_id, of.digest, state, of.subject, of.ref, of.service, of.namespace)
 
 
-async def without_an_end(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many submissions of each tenant have no end yet, by their state."""
-    rows = await connection.fetch(
-        """SELECT tenant, state, count(*) AS n FROM submission
-           WHERE state IN ('received', 'waiting', 'failed') GROUP BY tenant, state"""
-    )
-    return {(row["tenant"], row["state"]): row["n"] for row in rows}
-
-
-async def last_received(connection: Connection) -> dict[str, datetime]:
-    """When each tenant's latest submission came; of those that have sent any."""
-    rows = await connection.fetch(
-        """SELECT code, (SELECT max(received_at) FROM submission WHERE tenant = code) AS at FROM tenant"""
-    )
-    return {row["code"]: row["at"] for row in rows if row["at"] is not None}
-
-
 async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
     """One submission with every outcome so far, oldest first; None if there is none (or it is another tenant's)."""
     rows = await connection.fetch(f"SELECT {_COLUMNS} FROM submission WHERE id = $1", submission_id)  # noqa: S608  # a constant
