@@ -28,6 +28,7 @@ from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
 from servicekit.metrics import METRICS
+from servicekit.patience import Pace
 from servicekit.setback import still_knows
 from servicekit.topic_ids import present_ids
 from servicekit.tracing import TRACING, Of
@@ -95,8 +96,10 @@ class Relay:
             await still_knows(connection, self._bootstrap, self._service)
             log.info("relay leads")
             METRICS.leads.set(1)
+            pace = Pace()
             while True:
                 self._woken.clear()
+                pace.begin()
                 rows = await connection.fetch(
                     "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1", BATCH
                 )
@@ -105,6 +108,7 @@ class Relay:
                 if len(rows) < BATCH:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), POLL_S)
+                    await pace.rest()
         finally:
             METRICS.leads.set(0)
             connection.terminate()  # lets the lock go at once, whatever state the connection is in
