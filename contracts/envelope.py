@@ -8,6 +8,8 @@ to a source, ours to a subject), `tenant`, `correlationid` (the submission), `ca
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -169,9 +171,19 @@ def nfc(value: Any) -> Any:
     return value
 
 
+# The standard library's encoder, ten times as fast, writes an object as RFC 8785 asks but for fractions, whole numbers
+# that a fraction could not hold, and the order of names beyond Unicode's first plane. In a text in NFC each string is.
+_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_odd_number = re.compile(r"[:,\[]-?(?:[0-9]+[.e]|[0-9]{16}|[NI])").search
+_odd_letter = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]").search
+
+
 def canonical(value: Any) -> bytes:
     """The canonical JSON (RFC 8785) of a JSON value, its text in NFC: equal for equal content, however written."""
-    return rfc8785.dumps(nfc(value))
+    text = _sorted(value)
+    if text[0] != "{" or _odd_number(text) or _odd_letter(text) or not unicodedata.is_normalized("NFC", text):
+        return rfc8785.dumps(nfc(value))
+    return text.encode()
 
 
 def content_digest(type: str, subject: str, time_text: str, data: bytes) -> str:  # noqa: A002 (CloudEvents' word)

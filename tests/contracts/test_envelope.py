@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import math
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+import rfc8785
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.envelope import (
@@ -135,6 +137,32 @@ def test_a_header_without_a_value_is_no_text() -> None:
 
 def test_canonical_json_sorts_and_spaces_nothing() -> None:
     assert canonical({"b": [1, True, None], "a": "ă"}) == '{"a":"ă","b":[1,true,null]}'.encode()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+@example({"a": [1.0, -0.0, 1e22, 1e-7, 333333333.3333333, 9007199254740991, -123456789012345]})
+@example({"\U00010000": 1, "\uffff": 2, "\r": 3, "e\u0301": "\u0301", "\u212b": ["e\u0301"], '"': "\x00\x1f\x7f\\"})
+@example([{"a": ":1.5"}, 1.5])
+@example(0.5)
+@example("")
+def test_canonical_json_is_what_the_standard_says(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(nfc(value))
+
+
+@pytest.mark.parametrize("value", [2**53, [-(2**53)], {"a": 10**40}, math.nan, [math.inf], {"a": [-math.inf]}])
+def test_a_number_without_a_canonical_form_is_none(value: Any) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical(value)
 
 
 DATA = {"owner": {"namespace": "2004-67", "ref": "CT-1"}, "business_name": "Hợp tác xã Ví Dụ"}

@@ -104,53 +104,55 @@ async def take(
     """Keeps those that are new, and puts them into the outbox in the order given; returns them by (source, id). What is
     in the backfill lane waits for its feeder instead.
 
-    Inserted sorted by (source, id), so that two requests with the same events cannot deadlock.
+    One statement for both, for each is a way to the database and back, and what is said is long. Inserted sorted by
+    (source, id), so that two requests with the same events cannot deadlock.
     """
-    rows = [
+    given = [
         (submission_id, c, c.headers(tenant, submission_id, received_at)) for submission_id, c in candidates.items()
     ]
-    ordered = sorted(rows, key=lambda row: row[1].event)
-    inserted = await connection.fetch(
-        f"""INSERT INTO submission AS s (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
-                                         digest, body, headers, payload, received_at, repeat_at, state, fed_at)
-            SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service, n.digest,
-                   n.body, n.headers::jsonb, n.payload, $2::timestamptz,
-                   $2::timestamptz + make_interval(secs => $3::float8),
-                   coalesce(({BEST_OUTCOME.format(row="n")}), 'received'),
-                   CASE WHEN n.namespace IN (SELECT in_backfill($16)) THEN timestamptz 'infinity' END
-            FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[],
-                        $11::text[], $12::text[], $13::bytea[], $14::text[], $15::bytea[])
-              WITH ORDINALITY AS n(id, source, event_id, namespace, type, subject, subject_ref, service, digest,
-                                   body, headers, payload, place)
-            ORDER BY n.place
-            ON CONFLICT (source, event_id) DO NOTHING RETURNING id, state, fed_at IS NULL AS live""",  # noqa: S608  # only this module's constant
+    taken = await connection.fetch(
+        f"""WITH given AS MATERIALIZED (
+                SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
+                                     $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::bytea[],
+                                     $16::text[])
+                  WITH ORDINALITY AS n(id, source, event_id, namespace, type, subject, subject_ref, service, digest,
+                                       body, headers, payload, topic, place)
+            ), taken AS (
+                INSERT INTO submission AS s (id, tenant, source, event_id, namespace, type, subject, subject_ref,
+                                             service, digest, body, headers, payload, received_at, repeat_at, state,
+                                             fed_at)
+                SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service,
+                       n.digest, n.body, n.headers::jsonb, n.payload, $2::timestamptz,
+                       $2::timestamptz + make_interval(secs => $3::float8),
+                       coalesce(({BEST_OUTCOME.format(row="n")}), 'received'),
+                       CASE WHEN n.namespace IN (SELECT in_backfill($17)) THEN timestamptz 'infinity' END
+                FROM given n ORDER BY n.source, n.event_id
+                ON CONFLICT (source, event_id) DO NOTHING RETURNING id, state, fed_at IS NULL AS live
+            ), sent AS (
+                INSERT INTO outbox (topic, key, headers, payload)
+                SELECT n.topic, n.subject::text, n.headers::jsonb, n.payload
+                FROM given n JOIN taken t ON t.id = n.id AND t.live ORDER BY n.place
+            )
+            SELECT id, state FROM taken""",  # noqa: S608  # only this module's constant
         tenant,
         received_at,
         float(repeat_after_s),
-        [submission_id for submission_id, _, _ in ordered],
-        [c.source for _, c, _ in ordered],
-        [c.id for _, c, _ in ordered],
-        [c.namespace for _, c, _ in ordered],
-        [c.type for _, c, _ in ordered],
-        [c.subject for _, c, _ in ordered],
-        [c.ref for _, c, _ in ordered],
-        [c.service for _, c, _ in ordered],
-        [c.digest for _, c, _ in ordered],
-        [c.raw for _, c, _ in ordered],
-        [outbox.headers_json(headers) for _, _, headers in ordered],
-        [c.payload for _, c, _ in ordered],
-        sorted({c.namespace for _, c, _ in ordered}),
+        [submission_id for submission_id, _, _ in given],
+        [c.source for _, c, _ in given],
+        [c.id for _, c, _ in given],
+        [c.namespace for _, c, _ in given],
+        [c.type for _, c, _ in given],
+        [c.subject for _, c, _ in given],
+        [c.ref for _, c, _ in given],
+        [c.service for _, c, _ in given],
+        [c.digest for _, c, _ in given],
+        [c.raw for _, c, _ in given],
+        [outbox.headers_json(headers) for _, _, headers in given],
+        [c.payload for _, c, _ in given],
+        [submission_topic(c.service) for _, c, _ in given],
+        sorted({c.namespace for _, c, _ in given}),
     )
-    live = {row["id"] for row in inserted if row["live"]}
-    await outbox.put(
-        connection,
-        [
-            Outgoing(submission_topic(c.service), str(c.subject), headers, c.payload)
-            for submission_id, c, headers in rows
-            if submission_id in live
-        ],
-    )
-    return {candidates[row["id"]].event: _kept(row["id"], candidates[row["id"]], row["state"]) for row in inserted}
+    return {candidates[row["id"]].event: _kept(row["id"], candidates[row["id"]], row["state"]) for row in taken}
 
 
 def _kept(submission_id: UUID, of: Candidate, state: str) -> Kept:
