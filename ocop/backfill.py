@@ -50,10 +50,10 @@ def end(namespace: Namespace, actor: Actor = "") -> None:
     """Let a namespace return to the live lane now; refused while something of it lacks an outcome."""
 
     async def work(connection: asyncpg.Connection) -> bool:
-        ended = await backfill.end(connection, namespace=namespace)
+        ended = await backfill.end(connection, namespace)
         if ended:
             await audit.record(connection, named(actor), "backfill-end", {"namespace": namespace})
-        return bool(ended)
+        return ended
 
     if not databases.work(GATEWAY, work):
         raise OcopError(f"{namespace} is not in the backfill lane, or something of it still lacks an outcome.")

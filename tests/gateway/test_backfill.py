@@ -48,9 +48,9 @@ class Lane:
         async with self.pool.acquire() as connection, connection.transaction():
             assert await backfill.declare(connection, NAMESPACE, "Lan")
 
-    async def end(self, quiet_s: float = 0) -> list[str]:
+    async def end(self, quiet_s: float = 0) -> bool:
         async with self.pool.acquire() as connection, connection.transaction():
-            return await backfill.end(connection, quiet_s)
+            return await backfill.end(connection, NAMESPACE, quiet_s)
 
 
 @pytest.fixture
@@ -117,12 +117,12 @@ async def test_what_is_not_fed_yet_is_not_sent_again(lane: Lane) -> None:
 async def test_it_leaves_the_lane_when_all_of_it_has_an_outcome(lane: Lane) -> None:
     await lane.declare()
     await lane.take(owner("CT-1", id_="e1"))
-    assert await lane.end() == []
+    assert not await lane.end()
     await lane.feeder().once()
-    assert await lane.end() == [], "it is under way"
+    assert not await lane.end(), "it is under way"
     await lane.pool.execute("UPDATE submission SET state = 'waiting'")
-    assert await lane.end(quiet_s=60) == [], "more of it may come"
-    assert await lane.end() == [NAMESPACE]
+    assert not await lane.end(quiet_s=60), "more of it may come"
+    assert await lane.end()
     await lane.take(owner_updated("CT-1", id_="live-again"))
     assert await lane.outbox() == ["e1", "live-again"]
 
@@ -130,8 +130,30 @@ async def test_it_leaves_the_lane_when_all_of_it_has_an_outcome(lane: Lane) -> N
 async def test_a_request_under_way_ends_before_its_namespace_changes_lanes(lane: Lane) -> None:
     """Else it could go on in the lane that it had seen, behind what comes after it."""
     async with lane.pool.acquire() as request, request.transaction():
-        await store.enter(request, TENANT)
+        await store.enter(request, TENANT, HOLDER.namespaces)
         async with lane.pool.acquire() as other, other.transaction():
             await other.execute("SET LOCAL lock_timeout = '100ms'")
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await backfill.declare(other, NAMESPACE, "Lan")
+
+
+async def test_a_request_that_stands_still_keeps_nobody_elses_lane(lane: Lane) -> None:
+    """A host that was stopped keeps its transaction for seconds: no other tenant's requests, feeding or lanes wait."""
+    await lane.declare()
+    await lane.take(owner("CT-1", id_="e1"))
+    async with lane.pool.acquire() as stalled, stalled.transaction():
+        await store.enter(stalled, "2025-80", namespaces_of("2025-80"))
+        await lane.feeder().once()
+        assert await lane.take(owner("CT-2", id_="e2")) == ["accepted"]
+        await lane.pool.execute("UPDATE submission SET state = 'applied', fed_at = received_at")
+        assert await lane.end()
+
+
+async def test_nobody_waits_for_a_namespace_of_which_something_is_under_way(lane: Lane) -> None:
+    await lane.declare()
+    await lane.take(owner("CT-1", id_="e1"))
+    async with lane.pool.acquire() as stalled, stalled.transaction():
+        await store.enter(stalled, TENANT, HOLDER.namespaces)
+        await lane.feeder().once()
+        assert not await lane.end()
+        assert await lane.take(owner("CT-2", id_="e2")) == ["accepted"]

@@ -28,26 +28,38 @@ Lag = Callable[[], Awaitable[int]]  # records that readers have not read, of the
 
 async def declare(connection: Connection, namespace: str, actor: str) -> bool:
     """From now on the namespace is in the backfill lane; False if it is already."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", LANES_LOCK)  # requests under way end first
+    await _alone(connection, namespace)
     status = await connection.execute(
         "INSERT INTO backfill (namespace, actor) VALUES ($1, $2) ON CONFLICT DO NOTHING", namespace, actor
     )
     return status.endswith(" 1")
 
 
-async def end(connection: Connection, quiet_s: float = 0, namespace: str | None = None) -> list[str]:
-    """Namespaces (or this one) of which nothing lacks an outcome, and nothing came for so long, return to the live
-    lane; returns which."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", LANES_LOCK)
+async def end(connection: Connection, namespace: str, quiet_s: float = 0) -> bool:
+    """The namespace returns to the live lane, if nothing of it lacks an outcome and nothing came for so long; else
+    False. One in a transaction: who moves two could stand in a circle with a request that brings both."""
+    if namespace not in await _over(connection, quiet_s):
+        return False
+    await _alone(connection, namespace)
+    if namespace not in await _over(connection, quiet_s):
+        return False
+    await connection.execute("DELETE FROM backfill WHERE namespace = $1", namespace)
+    return True
+
+
+async def _alone(connection: Connection, namespace: str) -> None:
+    """Requests of the namespace that are under way end first; those that come wait."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", LANES_LOCK, namespace)
+
+
+async def _over(connection: Connection, quiet_s: float) -> list[str]:
     rows = await connection.fetch(
-        """DELETE FROM backfill b
-           WHERE latest_at <= clock_timestamp() - make_interval(secs => $1) AND ($2::text IS NULL OR namespace = $2)
+        """SELECT namespace FROM backfill b WHERE latest_at <= clock_timestamp() - make_interval(secs => $1)
              AND NOT EXISTS (SELECT FROM submission s WHERE s.namespace = b.namespace
-                               AND s.fed_at IS NOT NULL AND s.state = 'received') RETURNING namespace""",
+                               AND s.fed_at IS NOT NULL AND s.state = 'received') ORDER BY namespace""",
         quiet_s,
-        namespace,
     )
-    return sorted(row["namespace"] for row in rows)
+    return [row["namespace"] for row in rows]
 
 
 class Feeder:
@@ -76,8 +88,11 @@ class Feeder:
                 return 0
             if not self._behind:
                 await self._feed(connection)
-            for namespace in await end(connection, QUIET_S):
-                log.info("backfill ended", namespace=namespace)
+            over = await _over(connection, QUIET_S)
+        for namespace in over:
+            async with database.transaction(self._pool) as connection:
+                if await end(connection, namespace, QUIET_S):
+                    log.info("backfill ended", namespace=namespace)
         return 0
 
     async def _feed(self, connection: Connection) -> None:

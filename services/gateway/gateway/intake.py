@@ -68,7 +68,7 @@ async def take(
     answers: list[Answer] = []
     try:
         async with database.transaction(pool) as connection:
-            now = await store.enter(connection, holder.tenant)
+            now = await store.enter(connection, holder.tenant, holder.namespaces)
             answers = await _answers(connection, holder, pieces, now, repeat_after_s, trace)
             if dry_run:
                 raise _DryRunEnd

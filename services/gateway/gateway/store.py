@@ -25,7 +25,8 @@ BEST_OUTCOME = """SELECT o.state FROM outcome o
       o.code IS NOT DISTINCT FROM 'conflict', o.number DESC
     LIMIT 1"""
 
-LANES_LOCK = 0x0C0B_0003  # shared by requests; whole by whoever moves a namespace to another lane
+# Of a namespace: shared by the requests of its keys; whole by whoever moves it to another lane.
+LANES_LOCK = 0x0C0B_0003
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,15 @@ async def holder(connection: Connection, key: str) -> Holder | None:
     return Holder(row["tenant"], row["system"], frozenset(row["namespaces"])) if row else None
 
 
-async def enter(connection: Connection, tenant: str) -> datetime:
-    """Shows the transaction one tenant's rows only, and no change of lanes; returns the database's clock."""
+async def enter(connection: Connection, tenant: str, namespaces: Iterable[str] = ()) -> datetime:
+    """Shows the transaction one tenant's rows only, and keeps these namespaces in their lanes till it ends; returns the
+    database's clock."""
     now = await connection.fetchval(
-        """SELECT clock_timestamp() FROM set_config('app.tenant', $1, true), pg_advisory_xact_lock_shared($2)""",
+        """SELECT clock_timestamp() FROM set_config('app.tenant', $1, true),
+             (SELECT count(pg_advisory_xact_lock_shared($2, hashtext(n))) FROM unnest($3::text[]) n) AS locked""",
         tenant,
         LANES_LOCK,
+        list(namespaces),
     )
     assert isinstance(now, datetime)
     return now
