@@ -234,7 +234,7 @@ class Runner(ConsumerRebalanceListener):
         # Asked after these records were fetched: they can be of no later epoch of their topic than that.
         self._epochs = await self._subscription.topic_ids({partition.topic for partition in poll})
         moved = await self._transaction(poll)
-        await self._after(moved, sum(len(poll[partition]) for partition in moved))
+        await self._after(moved, poll)
         TRACING.took("process", SpanKind.CONSUMER, (_traced(m) for partition in moved for m in poll[partition]), began)
 
     async def _begin_late(self, poll: Poll) -> None:
@@ -316,14 +316,13 @@ class Runner(ConsumerRebalanceListener):
         else:
             self._seek(partition, offset)
 
-    async def _after(self, moved: Mapping[TopicPartition, int], count: int) -> None:
+    async def _after(self, moved: Mapping[TopicPartition, int], poll: Poll) -> None:
         for partition, offset in moved.items():
             if self._stands.get(partition) == self._began[partition]:  # else it was given away meanwhile
                 self._stands[partition] = offset
                 self._group_offsets[partition] = offset
             self._began[partition] = offset
-        for partition in moved:
-            METRICS.records.labels(partition.topic).inc(count / len(moved))
+            METRICS.records.labels(partition.topic).inc(len(poll[partition]))
         self._committed()
         if time.monotonic() >= self._group_commit_due:
             await self._commit_group_offsets()
@@ -351,17 +350,19 @@ class Runner(ConsumerRebalanceListener):
     async def _alone(self, partition: TopicPartition, message: Message) -> bool:
         """False if the record could be neither handled nor put aside, and must be read again."""
 
+        poll = {partition: [message]}
+
         async def attempt() -> None:
-            moved = await self._transaction({partition: [message]}, depth=0)
-            await self._after(moved, 1)
+            moved = await self._transaction(poll, depth=0)
+            await self._after(moved, poll)
 
         async def put_aside(error: dict[str, Any], fail: Fail) -> None:
             async with database.transaction(self._pool) as connection:
-                ours, moved = await self._ours(connection, {partition: [message]})
+                ours, moved = await self._ours(connection, poll)
                 if ours:
                     await fail(connection, message, error)
                     await position.advance(connection, moved)
-            await self._after(moved, 1)
+            await self._after(moved, poll)
 
         async def give_up(error: dict[str, Any]) -> None:
             try:

@@ -1,7 +1,7 @@
 """What a poll may take: only what follows where reading stood. PostgreSQL is real, the consumer does as it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from servicekit.settings import Settings
 from tests.engines import Databases
 
 TOPIC = "ocop.registry.owner"
+OTHER = "ocop.evaluation.recognition"
 EPOCH = UUID(int=1)  # of the topic
 FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
 
@@ -61,7 +62,7 @@ class Consumer:
 class Recorder:
     """A handler that writes down what it is given, and fails as told."""
 
-    topics: tuple[str, ...] = (TOPIC,)
+    topics: tuple[str, ...] = (TOPIC, OTHER)
     queues: tuple[str, ...] = (TOPIC,)
     handled: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -119,7 +120,7 @@ class Reading:
     async def poll(self, *records: tuple[TopicPartition, int]) -> None:
         """A poll of these partitions and offsets, from the consumer through the framework to the runner."""
         self.leave(*records)
-        await self.runner.poll([Kept(TOPIC, p.partition, offset, (), b"") for p, offset in records])
+        await self.runner.poll([Kept(p.topic, p.partition, offset, (), b"") for p, offset in records])
 
     def leave(self, *records: tuple[TopicPartition, int]) -> None:
         """The records leave the consumer; whether they arrive is another matter."""
@@ -147,8 +148,8 @@ async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
             rows = await position.lock(connection, partitions)
             return {partition: where for partition, (where, _) in rows.items()}
 
-    async def topic_ids(_: Any) -> dict[str, UUID]:
-        return {TOPIC: consumer.epoch}
+    async def topic_ids(topics: Iterable[str]) -> dict[str, UUID]:
+        return dict.fromkeys(topics, consumer.epoch)
 
     monkeypatch.setattr("servicekit.runner.position.settle", settle)
     monkeypatch.setattr(runner._subscription, "topic_ids", topic_ids)
@@ -380,3 +381,17 @@ async def test_what_lies_unread_is_told_in_records_and_seconds(
     assert await told() == (3, 60)
     reading.stands(FIRST, 103)
     assert await told() == (0, 0)
+
+
+async def test_what_was_read_is_counted_for_its_topic(reading: Reading) -> None:
+    other = TopicPartition(OTHER, 0)
+    for partition in (FIRST, other):
+        await reading.row(partition, 0)
+        reading.stands(partition, 0)
+
+    def read() -> list[float]:
+        return [METRICS.records.labels(topic)._value.get() for topic in (TOPIC, OTHER)]
+
+    before = read()
+    await reading.poll((FIRST, 0), (FIRST, 1), (FIRST, 2), (other, 0))
+    assert [now - then for now, then in zip(read(), before, strict=True)] == [3, 1]
