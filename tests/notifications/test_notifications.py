@@ -216,6 +216,19 @@ async def test_a_crash_between_sending_and_marking_repeats_it_with_the_same_mess
     assert first.as_bytes() == second.as_bytes()
 
 
+async def test_after_a_restore_what_is_told_again_has_the_same_message_id(office: Office) -> None:
+    await office.contact()
+    messages = [rejection(UUID(int=n)) for n in (1, 2)]
+    for _ in range(2):
+        await office.pool.execute("WITH d AS (DELETE FROM delivery) DELETE FROM mail")
+        await office.hears(*messages)
+        assert await office.postman.once() == 1
+    await office.hears(rejection(UUID(int=3)))
+    assert await office.postman.once() == 1
+    once, again, other = (mail["Message-ID"] for mail in office.mails())
+    assert once == again != other
+
+
 async def test_back_off_is_capped(office: Office) -> None:
     await office.contact()
     await office.hears(rejection(UUID(int=1)))

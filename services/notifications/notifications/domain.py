@@ -31,6 +31,11 @@ class Delivery:
         return uuid5(self.cause, self.rule)
 
 
+def mail_id(deliveries: Sequence[UUID]) -> UUID:
+    """The id of the mail that tells these, in this order: after a restore the same mail has it again."""
+    return uuid5(deliveries[0], " ".join(map(str, deliveries)))
+
+
 def of_outcome(outcome: Outcome, envelope: Envelope, waiting_after: timedelta) -> Delivery | None:
     """A rejection is told at once, waiting when it has lasted; everything else needs nobody."""
     if outcome.state not in ("rejected", "waiting"):

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
+from notifications import domain
 from notifications.domain import Delivery
 from servicekit.database import Connection
 
@@ -44,12 +43,13 @@ async def make_mails(connection: Connection) -> int:
            GROUP BY 1, 2"""
     )
     for group in groups:
-        mail_id = uuid7()
+        told = group["ids"][:MOST_IN_ONE_MAIL]
+        mail_id = domain.mail_id(told)
         await connection.execute(
             "INSERT INTO mail (id, tenant, rule) VALUES ($1, $2, $3)", mail_id, group["tenant"], group["rule"]
         )
         await connection.execute(
-            "UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, group["ids"][:MOST_IN_ONE_MAIL]
+            "UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, told
         )
     return len(groups)
 
