@@ -120,11 +120,13 @@ def _refuse(service: str, row: int) -> None:
 
 async def _retry(service: str, which: Which, rate: int, *, again: bool, actor: str) -> None:
     """Marks a second's worth of rows at a time, and waits while the service has not tried those before."""
-    marked, last, since_progress = 0, 0, time.monotonic()
+    marked, last, least, since_progress = 0, 0, 0, time.monotonic()
     async with databases.opened(databases.service(service)) as connection:
         while True:
             left = await retries.under_way(connection)
             if left >= rate:
+                if left < least:
+                    least, since_progress = left, time.monotonic()
                 if time.monotonic() - since_progress > STUCK_S:
                     raise OcopError(f"{marked} rows are marked, but nobody tries them: is {service} up?")
                 await asyncio.sleep(0.25)
@@ -133,10 +135,10 @@ async def _retry(service: str, which: Which, rate: int, *, again: bool, actor: s
                 rows = await retries.retry(connection, which, limit=rate, after=last, again=again)
                 if rows:
                     await audit.record(connection, actor, "retry", {"rows": len(rows), "which": _named(which)})
-            marked, since_progress = marked + len(rows), time.monotonic()
-            if len(rows) < rate:
+            if not rows:  # fewer than asked for is no end: some may be in other hands just now
                 break
-            last = rows[-1]
+            marked, last = marked + len(rows), rows[-1]
+            least, since_progress = left + len(rows), time.monotonic()
             await asyncio.sleep(1)
         spent = 0 if again else await retries.exhausted(connection, which)
         behind = await retries.behind(connection, which, again=again)
