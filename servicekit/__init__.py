@@ -9,6 +9,7 @@
     - `listener`   records without numbers, outcomes above all
 - `held`       what waits; `waker` tries it again, `trouble` shows it to an operator
 - `outbox`, `relay`  what was said, and its way to Kafka
+- `loss`       notices a topic of its own that was made anew
 - `setback`    refuses to go on from a database that knows less than it has said
 - `service`    puts these together behind one `run`
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from servicekit import database
+from servicekit import database, loss
 from servicekit.database import Connection, Pool
 from servicekit.metrics import METRICS
 from servicekit.waker import repeat
@@ -53,3 +53,4 @@ async def _outbox(connection: Connection) -> None:
     assert row is not None  # it has no FROM
     METRICS.outbox_rows.set(row["n"])
     METRICS.outbox_age.set(row["oldest"])
+    METRICS.topics_lost.set(await loss.count(connection))

@@ -23,7 +23,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from opentelemetry.trace import SpanKind
 
 from contracts.topics import TOPICS
-from servicekit import database
+from servicekit import database, loss
 from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
@@ -116,7 +116,8 @@ class Relay:
     async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:
         if self._producer is None:
             self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
-        epochs, began = await self._topic_ids(self._producer, {row["topic"] for row in rows}), time.time_ns()
+        epochs = await self._topic_ids(self._producer, connection, {row["topic"] for row in rows})
+        began = time.time_ns()
         results = await _send_all(self._producer, rows)
         failpoint("relay-sent")
         confirmed: list[tuple[Row, Place]] = []
@@ -130,10 +131,13 @@ class Relay:
             # The producer may be in a state that it does not leave; what is not confirmed is sent again by a new one.
             raise KafkaError(f"send failed: {results[len(confirmed)]!r}")
 
-    async def _topic_ids(self, producer: AIOKafkaProducer, topics: set[str]) -> Mapping[str, UUID]:
+    async def _topic_ids(
+        self, producer: AIOKafkaProducer, connection: Connection, topics: set[str]
+    ) -> Mapping[str, UUID]:
         """The epochs in which what follows will lie, as they were lately: an older one is noticed as such later."""
         if not topics <= self._epochs.keys() or self._ask_at <= time.monotonic():
             self._epochs = await present_ids(producer.client, TOPICS)
+            await loss.notice(connection, self._epochs)
             self._ask_at = time.monotonic() + EPOCHS_S
         return self._epochs
 

@@ -13,7 +13,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from contracts.topics import TOPICS, Topic
-from servicekit import records, relay
+from servicekit import loss, records, relay
 from servicekit.database import Connection
 from servicekit.kafka import start_producer
 from servicekit.topic_ids import present_ids
@@ -55,6 +55,8 @@ async def republish(
                         ends |= reached
                         say(each.name, counts[each.name])
                     await relay.confirm(connection, ends, epochs)
+                    if since is until is None:
+                        await loss.mended(connection, each.name, epochs[each.name])
     finally:
         await producer.stop()
     return counts

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,12 +11,14 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ocop import oracle
+from contracts.topics import TOPICS
+from ocop import oracle, provision
 from servicekit import database, outbox, relay
 from servicekit.database import Pool
 from servicekit.kafka import start_producer
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
+from servicekit.republish import republish
 from servicekit.setback import SetBackError, unknown_records
 from servicekit.topic_ids import topic_ids
 from tests.engines import Database, Databases
@@ -234,6 +237,34 @@ async def test_how_far_it_is_confirmed_is_remembered_with_the_topics_epoch(
         await emptied(pool)
     epochs = await topic_ids(kafka_topics, [TOPIC])
     assert await pool.fetchval("SELECT topic_id FROM relayed") == epochs[TOPIC]
+
+
+async def test_a_topic_made_anew_is_lost_until_it_has_been_said_again(
+    kafka_topics: str, registry: Database, pool: Pool
+) -> None:
+    lost = "SELECT array_agg(topic) FROM lost_topic"
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(n, key=f"key-{n}") for n in range(40)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    assert await pool.fetchval(lost) is None
+    await provision.remove_topics(kafka_topics, [TOPIC])
+    await provision.topics(kafka_topics, TOPICS.values())
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(40)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    assert await pool.fetchval(lost) == [TOPIC]
+    for since, left in ((datetime.now(UTC), [TOPIC]), (None, None)):
+        own = await database.connect(registry.app)
+        await republish(own, kafka_topics, "registry", TOPIC, since)
+        await own.close()
+        assert await pool.fetchval(lost) == left
+    async with pool.acquire() as again:
+        await outbox.put(again, [row(41)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    assert await pool.fetchval(lost) is None
 
 
 async def test_a_producer_that_is_dropped_sends_nothing_more(kafka_topics: str, registry: Database) -> None:

@@ -126,6 +126,22 @@ MUTANTS = (
         f"{TEST}::test_who_does_not_know_what_it_has_said_sends_nothing_more",
     ),
     mutant(
+        "lost-topic-unnoticed",
+        "a topic made anew is known as lost until all of it has been said again",
+        RELAY,
+        "            await loss.notice(connection, self._epochs)\n",
+        "",
+        f"{TEST}::test_a_topic_made_anew_is_lost_until_it_has_been_said_again",
+    ),
+    mutant(
+        "lost-topic-mended-by-a-part",
+        "a topic made anew is known as lost until all of it has been said again",
+        "servicekit/republish.py",
+        "if since is until is None:",
+        "if True:",
+        f"{TEST}::test_a_topic_made_anew_is_lost_until_it_has_been_said_again",
+    ),
+    mutant(
         "dropped-producer-goes-on",
         "a producer that is dropped sends nothing more",
         RELAY,

@@ -48,9 +48,7 @@ async def make_mails(connection: Connection) -> int:
         await connection.execute(
             "INSERT INTO mail (id, tenant, rule) VALUES ($1, $2, $3)", mail_id, group["tenant"], group["rule"]
         )
-        await connection.execute(
-            "UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, told
-        )
+        await connection.execute("UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, told)
     return len(groups)
 
 
