@@ -14,9 +14,23 @@ from ocop.errors import OcopError
 from ocop.home import Home, Memory
 from ocop.services import SERVICES, Service
 from servicekit import database
+from servicekit.settings import Database
 
 T = TypeVar("T")
 ServiceName = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
+
+
+class _Beside(Database):
+    """The database of the service beside which a command is given, if it is."""
+
+    database_url: str = ""
+
+
+def _beside() -> str:
+    try:
+        return _Beside().database_url
+    except ValueError as error:
+        raise OcopError(f"{error}.") from error
 
 
 def service(name: str) -> Service:
@@ -31,12 +45,10 @@ def service(name: str) -> Service:
 async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
     """A connection with the application's role.
 
-    `OCOP_DATABASE_URL` is taken where it is set, as it is beside a running service; else the stack of OCOP_HOME.
-    Raises OcopError if nothing answers there, or another service's database does.
+    `OCOP_DATABASE_URL` is taken where it is set, or a file of secrets says it, as it is beside a running service; else
+    the stack of OCOP_HOME. Raises OcopError if nothing answers there, or another service's database does.
     """
-    url = os.environ.get("OCOP_DATABASE_URL")
-    if url is None:
-        url = stack.database_urls(memory(), of)[1]
+    url = _beside() or stack.database_urls(memory(), of)[1]
     try:
         connection = await database.connect(url, name="ocop")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -72,7 +84,7 @@ def memory() -> Memory:
 def owner_url(of: Service) -> str:
     """The database as its owner, to change tables: of `OCOP_DATABASE_OWNER_URL`, or the stack's. Raises OcopError."""
     url = os.environ.get("OCOP_DATABASE_OWNER_URL")
-    if url is None and "OCOP_DATABASE_URL" in os.environ:
+    if url is None and _beside():
         raise OcopError("Tables are made by the owner's role: set OCOP_DATABASE_OWNER_URL, too.")
     return url or stack.database_urls(memory(), of)[0]
 

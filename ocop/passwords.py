@@ -1,10 +1,13 @@
 """Passwords for services that others start: a file for each, made once.
 
-`python3 -m ocop.passwords DIRECTORY` needs nothing but Python, so that it runs where only a container engine is.
+`python3 -m ocop.passwords DIRECTORY` needs nothing but Python, so that it runs where only a container engine is. With
+`--renew` it writes other passwords, which services take from then on; `ocop provision` gives them to PostgreSQL.
 """
 
+import argparse
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ocop.services import SERVICES
@@ -30,7 +33,7 @@ def make(directory: Path) -> list[str]:
     for name in names():
         try:
             with (directory / name).open("x") as file:
-                file.write(secrets.token_urlsafe(24))
+                file.write(_password())
         except FileExistsError:
             continue
         (directory / name).chmod(0o444)
@@ -38,7 +41,34 @@ def make(directory: Path) -> list[str]:
     return made
 
 
+def renew(directory: Path, wanted: Iterable[str]) -> None:
+    """Write another password into each of these files. Raises OSError for one that is not there.
+
+    In place and at once: what is mounted into a container is this file, not its name, and somebody may be reading it.
+    """
+    for name in wanted:
+        file = directory / name
+        file.chmod(0o644)
+        with file.open("r+b", buffering=0) as open_file:
+            open_file.truncate(open_file.write(_password().encode()))
+        file.chmod(0o444)
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python3 -m ocop.passwords", description=__doc__)
+    parser.add_argument("directory", type=Path)
+    roles = [role for service in SERVICES for role in service.roles]
+    parser.add_argument("--renew", nargs="+", choices=roles, default=[], metavar="ROLE", help="of these, another one")
+    asked = parser.parse_args()
+    made = make(asked.directory)
+    renew(asked.directory, asked.renew)
+    sys.stdout.write(f"{len(made)} passwords made, {len(asked.renew)} renewed in {asked.directory}\n")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python3 -m ocop.passwords DIRECTORY")
-    sys.stdout.write(f"{len(make(Path(sys.argv[1])))} passwords made in {sys.argv[1]}\n")
+    main()

@@ -1,16 +1,20 @@
-"""PostgreSQL as the services use it: pools with time limits, and which errors mean that it is away."""
+"""PostgreSQL as the services use it: pools with time limits, passwords that change, and which errors mean that it is
+away."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
 STATEMENT_TIMEOUT_S = 10  # the server ends a statement
 ANSWER_S = 15  # and a connection that has brought no answer by then is dead, whatever TCP says
 IDLE_IN_TRANSACTION_TIMEOUT_S = 10  # a process that was stopped in the middle must let its locks go
+_FILE: Final = "password_file"  # in a URL's query, as `sslrootcert` is
 
 if TYPE_CHECKING:  # generic in the stubs only
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
@@ -24,6 +28,7 @@ OUTAGE = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,  # 57…: shutdown, crash recovery, statement cancelled
     asyncpg.InsufficientResourcesError,  # 53…: disk full, too many connections
+    asyncpg.InvalidAuthorizationSpecificationError,  # 28…: the password has changed, and the new one is on its way
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
@@ -34,7 +39,7 @@ OUTAGE = (
 
 
 def is_outage(error: BaseException) -> bool:
-    """True for what passes by itself: connection lost, deadlock, serialisation, time-out, no space.
+    """True for what passes by itself: connection lost, not let in, deadlock, serialisation, time-out, no space.
 
     Everything else is the fault of the event or of our code, and trying the same batch again is no use.
     """
@@ -63,13 +68,49 @@ def _from_jsonb(value: bytes) -> Any:
     return json.loads(value[1:])
 
 
+_opened: dict[str, str] = {}  # by a password's file: what it said when that last opened the door
+
+
+def with_password_file(url: str, file: Path) -> str:
+    """The URL of a database whose user's password stands in a file, and is read there for each connection."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode([*parse_qsl(parts.query), (_FILE, file)])).geturl()
+
+
+async def _connect(url: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    """As asyncpg does; where the password stands in a file, by what that says now.
+
+    If that is refused, by what it said before: a new password is written down first and given to the server after
+    that, and at no moment is nobody let in.
+    """
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    file = query.pop(_FILE, None)
+    connection: asyncpg.Connection[asyncpg.Record]
+    if file is None:
+        connection = await asyncpg.connect(url, **options)
+        return connection
+    address = parts._replace(query=urlencode(query)).geturl()
+    password = Path(file).read_text().strip()  # noqa: ASYNC240  # some bytes, mostly of memory
+    before = _opened.get(file, password)
+    try:
+        connection = await asyncpg.connect(address, password=password, **options)
+        _opened[file] = password
+    except asyncpg.InvalidPasswordError:
+        if before == password:
+            raise
+        connection = await asyncpg.connect(address, password=before, **options)
+    return connection
+
+
 async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
     """A pool of at most `size` connections; every statement ends within 10 s, or fails after 15.
 
     jsonb comes out as Python values; a str goes in as JSON text already written, anything else is dumped.
     """
-    return await asyncpg.create_pool(
+    pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # the stubs want every option by its name
         url,
+        connect=_connect,
         min_size=0,  # a database that is away must not keep a service from starting
         max_size=size,
         init=_prepare,
@@ -83,6 +124,7 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
             "timezone": "UTC",
         },
     )
+    return pool
 
 
 @asynccontextmanager
@@ -131,6 +173,6 @@ async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.
         "idle_session_timeout": f"{idle_s}s",
         "idle_in_transaction_session_timeout": f"{idle_s}s",
     }
-    connection = await asyncpg.connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)
+    connection = await _connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)
     await _prepare(connection)
     return connection

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -185,6 +186,18 @@ async def test_another_services_database_is_refused(databases: Databases) -> Non
     assert "not the database of national" in await refused(made, "dlq", "skip", "national", "3", "--reason", "x")
     server = Database(made.service, made.name, made.owner, made.superuser.rpartition("/")[0] + "/postgres", "", "")
     assert "not the database of registry" in await refused(server, "dlq", "list", "registry")
+
+
+async def test_beside_a_service_its_files_of_secrets_are_read(databases: Databases, tmp_path: Path) -> None:
+    made = await databases.make("registry")
+    url = urlsplit(made.app)
+    address = url._replace(netloc=f"{url.username}@{url.hostname}:{url.port}").geturl()
+    (tmp_path / "ocop_database_url").write_text(address)
+    (tmp_path / "ocop_database_password").write_text(str(url.password))
+    done = await typed({"OCOP_SECRETS": str(tmp_path)}, "operations", "registry")
+    assert done.returncode == 0, done.stderr
+    gone = await typed({"OCOP_SECRETS": str(tmp_path / "gone")}, "operations", "registry")
+    assert "is no directory" in refusal(gone)
 
 
 @pytest.mark.parametrize(

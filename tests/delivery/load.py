@@ -17,6 +17,7 @@ from tests.delivery.system import System
 PATIENCE_S = 180  # how long a request is sent again; longer than any outage that is made
 AGAIN_S = 0.5
 ANSWER_S = 15
+KEY_REFUSED = Answer("unavailable", "401")  # nothing was taken; with another key, or later, it will be
 
 
 async def enrolled(under_test: System) -> dict[str, str]:
@@ -35,7 +36,9 @@ class Load:
         self, seed: int, gateways: Sequence[str], keys: Mapping[str, str], ledger: Ledger, rate: float | None = None
     ) -> None:
         self.gateways = gateways
-        self._keys, self._ledger, self._rate = keys, ledger, rate
+        self.keys = dict(keys)
+        self.new_keys: dict[str, str] = {}  # by source: taken into use when the old one is refused
+        self._ledger, self._rate = ledger, rate
         self._random = random.Random(f"{seed}/gateways")  # noqa: S311  # repeatable, not secret
         self._started = 0.0
         self._extra = 0.0
@@ -90,7 +93,7 @@ class Load:
             await asyncio.sleep(AGAIN_S)
 
     async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str) -> list[Answer]:
-        key = self._keys[request.source] if request.own_key else "ocop_nobody"
+        key = self.keys[request.source] if request.own_key else "ocop_nobody"
         try:
             response = await client.post(
                 f"{gateway}/v1/events",
@@ -101,6 +104,9 @@ class Load:
             return [Answer("unavailable", "no connection")] * len(request.items)
         except httpx2.TransportError:
             return [UNKNOWN] * len(request.items)
+        if request.own_key and response.status_code == 401:
+            self.keys[request.source] = self.new_keys.get(request.source, key)
+            return [KEY_REFUSED] * len(request.items)
         return _read(response, request)
 
 

@@ -110,8 +110,9 @@ def _user(path: str, value: Any) -> Change:
     return _set("KafkaUser", "registry", f"spec/{path}", value)
 
 
-_URL: Final = "spec/target/template/data/OCOP_DATABASE_URL"
-_ADDRESS: Final = "postgresql://registry_app:x@registry-db-{}:5432/ocop_registry?sslmode={}&sslrootcert={}"
+_DATA: Final = "spec/target/template/data"
+_URL: Final = f"{_DATA}/ocop_database_url"
+_ADDRESS: Final = "postgresql://registry_app@registry-db-{}:5432/ocop_registry?sslmode={}&sslrootcert={}"
 _CA: Final = "/run/secrets/postgres/ca.crt"
 
 BREAKS: Final = (
@@ -218,7 +219,7 @@ BREAKS: Final = (
     Break(
         "is_migrated_by_one_job",
         "the service knows the owner",
-        _main("registry", "envFrom/0/secretRef/name", "registry-database-owner"),
+        _main("registry", "envFrom", [{"secretRef": {"name": "registry-database-owner"}}]),
     ),
     Break("sets_what_the_code_reads", "a mistyped variable", _first("registry", "OCOP_HTTP_HOST", "OCOP_HTTP_HOTS")),
     Break("sets_what_the_code_reads", "no database", _set("ExternalSecret", "registry-database", _URL, None)),
@@ -429,6 +430,26 @@ BREAKS: Final = (
         "secrets_come_from_the_vault",
         "the older API",
         _set("ExternalSecret", "registry-database", "apiVersion", "external-secrets.io/v1beta1"),
+    ),
+    Break(
+        "secrets_come_from_the_vault",
+        "PostgreSQL is given a password that services do not have yet",
+        _set("ExternalSecret", "registry-db-app", "spec/refreshPolicy", "Periodic"),
+    ),
+    Break(
+        "passwords_change_without_a_restart",
+        "in the address",
+        _set("ExternalSecret", "registry-database", _URL, "postgresql://registry_app:x@registry-db-rw:5432/d"),
+    ),
+    Break(
+        "passwords_change_without_a_restart",
+        "no file",
+        _set("ExternalSecret", "registry-database", f"{_DATA}/ocop_database_http_password", None),
+    ),
+    Break(
+        "passwords_change_without_a_restart",
+        "another's",
+        _set("ExternalSecret", "registry-db-app", "spec/data/0/remoteRef/property", "http"),
     ),
     # dev
     Break(

@@ -8,7 +8,7 @@ import yaml
 
 from contracts.topics import FOREVER, TOPICS
 from deploy.k8s import kafka
-from deploy.k8s.manifests import Manifests, Object, containers, title
+from deploy.k8s.manifests import Manifests, Object, containers, labels, title
 from ocop.services import SERVICES
 from servicekit.migrate import LINES
 from servicekit.settings import Settings
@@ -228,8 +228,8 @@ def asks_the_primary_over_tls(found: Manifests) -> Iterator[str]:
     for service in SERVICES:
         owner, app, http = service.roles
         wanted = {
-            (f"{service.name}-database", "OCOP_DATABASE_URL"): app,
-            (f"{service.name}-database", "OCOP_DATABASE_HTTP_URL"): http,
+            (f"{service.name}-database", "ocop_database_url"): app,
+            (f"{service.name}-database", "ocop_database_http_url"): http,
             (f"{service.name}-database-owner", "OCOP_DATABASE_OWNER_URL"): owner,
         }
         for (secret, variable), role in wanted.items():
@@ -311,15 +311,12 @@ def scales_within_partitions_and_connections(found: Manifests) -> Iterator[str]:
 
 @rule(*REAL)
 def secrets_come_from_the_vault(found: Manifests) -> Iterator[str]:
-    """External Secrets, asked periodically; none lies in the repository."""
+    """External Secrets, asked periodically, but for PostgreSQL's own when told to; none lies in the repository."""
     yield from (f"{title(each)} lies in the repository" for each in found.of("Secret"))
     for each in found.of("ExternalSecret"):
         spec = each["spec"]
-        if (
-            each["apiVersion"] != SECRET_API
-            or spec.get("refreshPolicy") != "Periodic"
-            or not spec.get("refreshInterval")
-        ):
+        policy = "OnChange" if labels(each).get("ocop/secret") == "role" else "Periodic"
+        if each["apiVersion"] != SECRET_API or spec.get("refreshPolicy") != policy or not spec.get("refreshInterval"):
             yield f"{title(each)}: {each['apiVersion']} {spec.get('refreshPolicy')} {spec.get('refreshInterval')}"
         if spec["target"].get("deletionPolicy") != "Retain":
             yield f"{title(each)}: goes when the vault is away"
@@ -328,6 +325,23 @@ def secrets_come_from_the_vault(found: Manifests) -> Iterator[str]:
         unused = {key for key in given if f".{key} " not in used}
         if unused:
             yield f"{title(each)}: {sorted(unused)} is not used"
+
+
+@rule(*REAL)
+def passwords_change_without_a_restart(found: Manifests) -> Iterator[str]:
+    """Services read them from files, for both of their roles, the same that PostgreSQL is given; no address has one."""
+    secrets = {each["metadata"]["name"]: each["spec"] for each in found.of("ExternalSecret")}
+    for service in SERVICES:
+        spec = secrets[f"{service.name}-database"]
+        data = spec["target"]["template"]["data"]
+        vault = {line["secretKey"]: line["remoteRef"] for line in spec["data"]}
+        for name, role in (("", "app"), ("http_", "http")):
+            if urlsplit(data[f"ocop_database_{name}url"]).password is not None:
+                yield f"{service.name}: a password in the address of {role}"
+            if data.get(f"ocop_database_{name}password") != f"{{{{ .{role} }}}}":
+                yield f"{service.name}: no file for the password of {role}"
+            if [line["remoteRef"] for line in secrets[f"{service.name}-db-{role}"]["data"]] != [vault[role]]:
+                yield f"{service.name}: PostgreSQL is given another password for {role}"
 
 
 # ---------------------------------------------------------------- dev

@@ -1,16 +1,19 @@
 """What is sent to a cluster: every rule over every overlay, and every rule seen broken."""
 
 import copy
+import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from deploy.k8s import kafka
-from deploy.k8s.manifests import OVERLAYS, Manifests, render
+from deploy.k8s.manifests import OVERLAYS, Manifests, containers, render
 from tests.deploy import engines, talking, watching, workloads  # noqa: F401  # they enter their rules
 from tests.deploy.breaks import BREAKS, Break
 from tests.deploy.rule import RULES
 
+ROOT = Path(__file__).parents[2]
 rendered = cache(render)
 
 
@@ -47,6 +50,18 @@ def test_staging_is_production_in_all_but_size() -> None:
         return {(o["kind"], o["metadata"]["name"]) for o in rendered(overlay).objects if o["kind"] != "Namespace"}
 
     assert named("staging") == named("production")
+
+
+def test_what_operators_are_told_to_rotate_is_there() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    told = [line for line in page.splitlines() if line.startswith("kubectl -n ocop annotate")]
+    named = [name for line in told for name in re.findall(r" (gateway\S*)", line)]
+    assert sorted(named) == sorted(name for name in rendered("production").names("ExternalSecret") if "gateway" in name)
+    (file,) = re.findall(r"stat -Lc %y (\S+)", page)
+    directory, _, key = file.rpartition("/")
+    main = containers(rendered("production").named("Deployment", "gateway"))[0]
+    assert {"name": "OCOP_SECRETS", "value": directory} in main["env"]
+    assert key in workloads.secret_keys(rendered("production"))["gateway-database"]
 
 
 def test_overlays() -> None:

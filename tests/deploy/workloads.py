@@ -17,7 +17,7 @@ from servicekit.settings import Settings
 from tests.deploy.rule import ALL, REAL, rule
 
 # Of the machinery around the code, not of its settings.
-STANDARD: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT", "FORWARDED_ALLOW_IPS"}
+STANDARD: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT", "FORWARDED_ALLOW_IPS", "OCOP_SECRETS"}
 SETTINGS: Final[dict[str, type[Settings]]] = {
     "gateway": GatewaySettings,
     "national": NationalSettings,
@@ -234,7 +234,7 @@ def is_migrated_by_one_job(found: Manifests) -> Iterator[str]:
     for workload in found.workloads("service"):
         if template(workload)["spec"].get("initContainers"):
             yield f"{title(workload)}: starts with another container"
-        if any("owner" in each for each in _secrets(workload)):
+        if any("owner" in name for _, name, _ in _named(workload)):
             yield f"{title(workload)}: has the owner's password"
 
 
@@ -256,6 +256,7 @@ def sets_what_the_code_reads(found: Manifests) -> Iterator[str]:
         known = {f"OCOP_{name.upper()}" for name in settings.model_fields} | STANDARD
         known |= {f"OCOP_KAFKA_{name.upper()}" for name in Tls.model_fields}
         given = {each["name"] for each in containers(workload)[0].get("env", ())} | _from_maps(found, workload)
+        given |= {name.upper() for name in _from_files(found, workload)}
         if given - known:
             yield f"{title(workload)}: {sorted(given - known)}"
         missing = {"OCOP_KAFKA_BOOTSTRAP", "OCOP_DATABASE_URL", "OCOP_DATABASE_HTTP_URL", "OCOP_HTTP_HOST"} - given
@@ -272,6 +273,15 @@ def _from_maps(found: Manifests, workload: Object) -> set[str]:
         else:
             keys |= set(secret_keys(found).get(source["secretRef"]["name"], ()))
     return keys
+
+
+def _from_files(found: Manifests, workload: Object) -> set[str]:
+    """The files in the directory of secrets."""
+    main = containers(workload)[0]
+    directory = next((each["value"] for each in main.get("env", ()) if each["name"] == "OCOP_SECRETS"), None)
+    mounted = {each["name"] for each in main["volumeMounts"] if each["mountPath"] == directory}
+    volumes = [each for each in template(workload)["spec"]["volumes"] if each["name"] in mounted]
+    return {key for each in volumes for key in secret_keys(found).get(each["secret"]["secretName"], ())}
 
 
 def secret_keys(found: Manifests) -> dict[str, set[str]]:

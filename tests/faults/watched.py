@@ -30,11 +30,6 @@ class WatchedLoad(Load):
         super().__init__(seed, gateways, keys, ledger, rate)
         self._tries: list[Timed] = []
 
-    @property
-    def keys(self) -> Mapping[str, str]:
-        """The key of each source."""
-        return self._keys
-
     async def send(self, requests: Iterable[Request]) -> None:
         """Sends these beside the lanes, one after another, each until it is answered."""
         async with httpx2.AsyncClient(timeout=ANSWER_S) as client:
@@ -43,7 +38,7 @@ class WatchedLoad(Load):
 
     async def asked(self, url: str) -> str:
         """What somebody with a key is answered, and after how long."""
-        began, key = time.monotonic(), next(iter(self._keys.values()))
+        began, key = time.monotonic(), next(iter(self.keys.values()))
         try:
             async with httpx2.AsyncClient(timeout=ANSWER_S) as client:
                 said = str((await client.get(url, headers={"Authorization": f"Bearer {key}"})).status_code)

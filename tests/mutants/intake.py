@@ -4,6 +4,7 @@ from tests.mutants.mutant import belt, mutant
 
 API = "gateway/test_api.py"
 INTAKE, STORE = "services/gateway/gateway/intake.py", "services/gateway/gateway/store.py"
+_DUE = "WHERE id IN (SELECT id FROM submission\n                        "
 
 MUTANTS = (
     mutant(
@@ -40,19 +41,35 @@ MUTANTS = (
         f"{API}::test_an_outcome_of_a_submission_not_known_is_kept",
     ),
     mutant(
+        "key-asked-before-the-body",
+        "a key that has ended is refused, whenever the body comes",
+        "services/gateway/gateway/api.py",
+        "                holder = await gate.holder(request)  # the body may have taken its time\n",
+        "",
+        "delivery/test_rotation.py::test_a_suspended_tenant_is_refused_on_every_route",
+    ),
+    mutant(
+        "key-asked-before-the-wait",
+        "a key that has ended is refused, while an answer is waited for",
+        "services/gateway/gateway/api.py",
+        "                await asyncio.sleep(pause)\n                holder = await gate.holder(request)\n",
+        "                await asyncio.sleep(pause)\n",
+        "delivery/test_rotation.py::test_a_suspended_tenant_is_refused_on_every_route",
+    ),
+    mutant(
         "waiting-not-sent-again",
         "a submission without a final outcome is put into the outbox again",
         STORE,
-        "WHERE state IN ('received', 'waiting', 'failed')",
-        "WHERE state IN ('waiting', 'failed')",
+        _DUE + "WHERE state IN ('received', 'waiting', 'failed')",
+        _DUE + "WHERE state IN ('waiting', 'failed')",
         f"{API}::test_what_has_no_end_is_sent_again_less_and_less_often",
     ),
     mutant(
         "only-the-unheard-of-sent-again",
         "what waits or failed is put into the outbox again, too",
         STORE,
-        "WHERE state IN ('received', 'waiting', 'failed')",
-        "WHERE state IN ('received')",
+        _DUE + "WHERE state IN ('received', 'waiting', 'failed')",
+        _DUE + "WHERE state IN ('received')",
         f"{API}::test_what_waits_or_failed_is_sent_again",
     ),
     mutant(

@@ -112,6 +112,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
                 found = await _pieces(content, batch=batch)
                 await bill.reach(len(found))
                 await gate.room()
+                holder = await gate.holder(request)  # the body may have taken its time
                 with tracing.TRACING.request(traceparent) as trace:
                     answers = await _taken(holder, found, trace, dry_run=dry_run)
         if not dry_run:
@@ -146,6 +147,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastA
                 if found["state"] in FINAL or time.monotonic() >= until:
                     return PlainJSON(_told(found))
                 await asyncio.sleep(pause)
+                holder = await gate.holder(request)
                 pause = min(pause * 1.5, LONGEST_STEP_S)
 
     @app.get("/v1/submissions", dependencies=[needs_key], responses=openapi.LIST_ANSWERS)

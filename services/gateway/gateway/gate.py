@@ -53,7 +53,7 @@ class Gate:
     @asynccontextmanager
     async def passed(self, request: Request) -> AsyncIterator[Holder]:
         """Whose key the request carries, while it is answered. Raises RequestRefused (401), Limited (429)."""
-        holder = await self._holder(request)
+        holder = await self.holder(request)
         async with self._at_once.one(holder.source):
             await self._requests.take(holder.source)
             yield holder
@@ -77,7 +77,11 @@ class Gate:
         if not free:
             raise RequestRefused(503, Problem("busy", ""))
 
-    async def _holder(self, request: Request) -> Holder:
+    async def holder(self, request: Request) -> Holder:
+        """Whose key the request carries, as it was two seconds ago at most. Raises RequestRefused (401), Limited (429).
+
+        To be asked again by what takes longer, for a key may end meanwhile.
+        """
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key or len(key) > MOST_KEY_CHARACTERS:
             raise RequestRefused(401, Problem("unauthenticated", ""))
