@@ -29,7 +29,7 @@ GATEWAY = Path(api.__file__).parent
 HTTP_MODULES = [GATEWAY / f"{name}.py" for name in ("api", "gate", "body", "intake", "store")]
 ASKS = ("fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table", "cursor", "prepare")
 # What workers ask on the application's role, and what is asked before a tenant is known.
-NOT_FOR_HTTP = {"due_again", "without_an_end", "last_received"}
+NOT_FOR_HTTP = {"due_again"}
 OF_NO_TENANT = {"holder", "outbox_bound", "enter"}
 
 
