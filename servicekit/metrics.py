@@ -62,11 +62,15 @@ class Metrics:
     )
     last_received = Gauge(
         "ocop_province_last_received_timestamp_seconds",
-        "when a submission of the tenant last came, since 1970",
+        "when a submission of the tenant last came, since 1970, or when it was enrolled; none while it is suspended",
         ["tenant"],
     )
     limited = Counter("ocop_limited", "requests refused because of a limit (429), by limit", ["limit"])
-    requests = Counter("ocop_requests", "requests answered over HTTP, by the class of the answer", ["status"])
+    requests = Counter(
+        "ocop_requests",
+        "requests answered over HTTP, without probes and scrapes, by class of answer",
+        ["status"],
+    )
 
     mails = Counter("ocop_mails", "mails that the server has taken, and tries that it has not", ["result"])
     mails_due = Gauge("ocop_mails_due", "mails that are due and not sent")

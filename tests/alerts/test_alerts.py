@@ -73,6 +73,7 @@ FAULTS = [
     ),
     Fault("OcopTopicStopped", {'ocop_topic_stopped{service="registry",topic="t"}': "1x{}"}, TOPIC, 2),
     Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "0 5x{}"}, TOPIC, 2),
+    Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "_ 5x{}"}, TOPIC, 2),
     Fault(
         "OcopNumberMissing",
         {'ocop_held_oldest_seconds{service="registry",reason="gap"}': "0+60x{}"},

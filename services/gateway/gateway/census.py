@@ -17,6 +17,7 @@ class Census:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._said: set[tuple[str, str]] = set()
+        self._expected: set[str] = set()  # tenants of whom it is said when they last sent
 
     async def run(self) -> None:
         """Looks, until cancelled."""
@@ -32,6 +33,9 @@ class Census:
         for (tenant, state), count in open_.items():
             METRICS.open.labels(tenant, state).set(count)
         self._said |= open_.keys()
+        for tenant in self._expected - last.keys():
+            METRICS.last_received.remove(tenant)
+        self._expected = set(last)
         for tenant, moment in last.items():
             METRICS.last_received.labels(tenant).set(moment.timestamp())
         return 0

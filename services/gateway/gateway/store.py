@@ -168,11 +168,12 @@ async def without_an_end(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 async def last_received(connection: Connection) -> dict[str, datetime]:
-    """When each tenant's latest submission came; of those that have sent any."""
+    """When each tenant's latest submission came, or when it was enrolled; of those that may send."""
     rows = await connection.fetch(
-        """SELECT code, (SELECT max(received_at) FROM submission WHERE tenant = code) AS at FROM tenant"""
+        """SELECT code, coalesce((SELECT max(received_at) FROM submission WHERE tenant = code), enrolled_at) AS at
+           FROM tenant WHERE suspended_at IS NULL"""
     )
-    return {row["code"]: row["at"] for row in rows if row["at"] is not None}
+    return {row["code"]: row["at"] for row in rows}
 
 
 async def submission(connection: Connection, submission_id: UUID) -> dict[str, Any] | None:
