@@ -14,7 +14,8 @@ from typing import Any, Final
 HERE: Final = Path(__file__).parent
 PLACES: Final = (HERE / "compose" / "grafana" / "dashboards", HERE / "k8s" / "cluster" / "monitoring" / "dashboards")
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-WIDTH, HEIGHT, LOW = 12, 8, 5
+WHOLE, HALF, THIRD, QUARTER = 24, 12, 8, 6
+HEIGHT, LOW = 8, 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Panel:
     stat: bool = False
     bad_from: float | None = None
     bad_below: float | None = None
+    width: int = HALF
+
+    @property
+    def height(self) -> int:
+        """A number needs less than a curve."""
+        return LOW if self.stat else HEIGHT
 
     def written(self, number: int, x: int, y: int) -> dict[str, Any]:
         """As Grafana has it."""
@@ -40,7 +47,7 @@ class Panel:
             "title": self.title,
             "description": self.description,
             "datasource": SOURCE,
-            "gridPos": {"x": x, "y": y, "w": WIDTH, "h": LOW if self.stat else HEIGHT},
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "targets": targets,
         }
         defaults: dict[str, Any] = {"unit": self.unit}
@@ -98,17 +105,28 @@ class Board:
     def _placed(self) -> Iterator[dict[str, Any]]:
         x = y = 0
         for number, panel in enumerate(self.panels, 1):
-            placed = panel.written(number, x, y)
-            yield placed
-            x += WIDTH
-            if x >= 2 * WIDTH:
-                x, y = 0, y + placed["gridPos"]["h"]
+            yield panel.written(number, x, y)
+            x += panel.width
+            if x >= WHOLE:
+                x, y = 0, y + panel.height
+
+
+def _or_none(expr: str, label: str) -> tuple[str, str]:
+    """A line for each value of the label, or one at 0 that is called none: an empty picture says nothing."""
+    return f'{expr} or on() label_replace(vector(0), "{label}", "none", "", "")', f"{{{{{label}}}}}"
 
 
 def _ranks(expr: str, legend: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"histogram_quantile({rank}, {expr})", f"{legend} p{int(rank * 100)}") for rank in (0.5, 0.99))
 
 
+FIRING: Final = Panel(
+    "Alerts",
+    "Those that fire, and of how many services, topics or provinces; docs/runbook.md has a page for each.",
+    (_or_none('sum by (alertname) (ALERTS{alertstate="firing",alertname=~"Ocop.+"})', "alertname"),),
+    stat=True,
+    bad_from=1,
+)
 UP: Final = Panel(
     "Replicas that answer",
     "Of each service, those whose metrics Prometheus can read.",
@@ -122,6 +140,7 @@ STOPPED: Final = Panel(
     (("sum(max by (service, topic) (ocop_topic_stopped)) or vector(0)", "topics"),),
     stat=True,
     bad_from=1,
+    width=THIRD,
 )
 FAILED: Final = Panel(
     "Put aside as failed",
@@ -129,6 +148,7 @@ FAILED: Final = Panel(
     (('sum(max by (service) (ocop_held_rows{reason="failed"})) or vector(0)', "records"),),
     stat=True,
     bad_from=1,
+    width=THIRD,
 )
 LATE: Final = Panel(
     "From received to decided",
@@ -139,34 +159,39 @@ LATE: Final = Panel(
 ANSWERS: Final = Panel(
     "Events answered",
     "Each in exactly one way.",
-    (("sum by (status) (rate(ocop_answers_total[$__rate_interval]))", "{{status}}"),),
-    unit="ops",
+    (_or_none("sum by (status) (rate(ocop_answers_total[$__rate_interval]))", "status"),),
+    unit="eps",
 )
 ENDED: Final = Panel(
     "Submissions ended",
     "What became of those that were accepted.",
-    (("sum by (state) (rate(ocop_submissions_ended_total[$__rate_interval]))", "{{state}}"),),
-    unit="ops",
+    (_or_none("sum by (state) (rate(ocop_submissions_ended_total[$__rate_interval]))", "state"),),
+    unit="eps",
 )
+
+LOST: Final = "ocop_records_lost_total"  # born with its first loss, which `increase` does not see
 
 BOARDS: Final = (
     Board(
         "overview",
         "OCOP: overview",
         (
+            FIRING,
             UP,
             STOPPED,
             FAILED,
             Panel(
                 "Provinces that have sent in the last day",
-                "Of those that ever have.",
+                "Of those that are enrolled and not suspended; a new one counts on its first day.",
                 (
                     (
                         "sum(time() - max by (tenant) (ocop_province_last_received_timestamp_seconds) < bool 86400)",
                         "sent",
                     ),
+                    ("count(max by (tenant) (ocop_province_last_received_timestamp_seconds))", "enrolled"),
                 ),
                 stat=True,
+                width=THIRD,
             ),
             ANSWERS,
             ENDED,
@@ -206,7 +231,7 @@ BOARDS: Final = (
                 "Records read",
                 "Taken off each topic and committed.",
                 (('sum by (topic) (rate(ocop_records_total{service="$service"}[$__rate_interval]))', "{{topic}}"),),
-                unit="ops",
+                unit="recps",
             ),
             Panel(
                 "Unread",
@@ -224,7 +249,10 @@ BOARDS: Final = (
                 "Transactions by what made them fail; partitions that another replica had read.",
                 (
                     ('sum by (kind) (rate(ocop_retries_total{service="$service"}[$__rate_interval]))', "{{kind}}"),
-                    ('sum(rate(ocop_polls_put_back_total{service="$service"}[$__rate_interval]))', "put back"),
+                    (
+                        'sum(rate(ocop_polls_put_back_total{service="$service"}[$__rate_interval])) or vector(0)',
+                        "put back",
+                    ),
                 ),
                 unit="ops",
             ),
@@ -271,56 +299,46 @@ BOARDS: Final = (
             Panel(
                 "Without an end",
                 "Its submissions that were received, wait or failed.",
-                (('sum by (state) (max by (state, tenant) (ocop_submissions_open{tenant="$tenant"}))', "{{state}}"),),
+                (
+                    _or_none(
+                        'sum by (state) (max by (state, tenant) (ocop_submissions_open{tenant="$tenant"}))', "state"
+                    ),
+                ),
                 stat=True,
             ),
             Panel(
                 "Events answered",
                 "Each in exactly one way.",
-                (('sum by (status) (rate(ocop_answers_total{tenant="$tenant"}[$__rate_interval]))', "{{status}}"),),
-                unit="ops",
+                (_or_none('sum by (status) (rate(ocop_answers_total{tenant="$tenant"}[$__rate_interval]))', "status"),),
+                unit="eps",
             ),
             Panel(
                 "Refused",
                 "In an hour, by the code of the first error.",
-                (('sum by (code) (increase(ocop_answers_total{tenant="$tenant",status="refused"}[1h]))', "{{code}}"),),
+                (
+                    _or_none(
+                        'sum by (code) (increase(ocop_answers_total{tenant="$tenant",status="refused"}[1h]))', "code"
+                    ),
+                ),
             ),
             Panel(
                 "Submissions ended",
                 "What became of those that were accepted.",
                 (
-                    (
+                    _or_none(
                         'sum by (state) (rate(ocop_submissions_ended_total{tenant="$tenant"}[$__rate_interval]))',
-                        "{{state}}",
+                        "state",
                     ),
                 ),
-                unit="ops",
+                unit="eps",
             ),
         ),
-        choice=("tenant", "ocop_answers_total"),
+        choice=("tenant", "ocop_province_last_received_timestamp_seconds"),
     ),
     Board(
         "delivery",
         "OCOP: the way of events",
         (
-            Panel(
-                "Sent",
-                "Outbox rows that Kafka has confirmed, by topic.",
-                (("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))", "{{topic}}"),),
-                unit="ops",
-            ),
-            Panel(
-                "Read",
-                "Records committed, by service.",
-                (("sum by (service) (rate(ocop_records_total[$__rate_interval]))", "{{service}}"),),
-                unit="ops",
-            ),
-            Panel(
-                "Oldest row in the outbox",
-                "Seconds that it has waited.",
-                (("max by (service) (ocop_outbox_age_seconds)", "{{service}}"),),
-                unit="s",
-            ),
             Panel(
                 "Replicas that send",
                 "One of each service that sends, no more and no less.",
@@ -329,10 +347,37 @@ BOARDS: Final = (
                 bad_below=1,
             ),
             Panel(
-                "Outcomes",
-                "What deciding services say of submissions.",
-                (("sum by (state) (rate(ocop_outcomes_total[$__rate_interval]))", "{{state}}"),),
-                unit="ops",
+                "Gone unread, in a day",
+                "Records that retention took before a reader came.",
+                ((f"sum(clamp_min({LOST} - ({LOST} offset 1d or {LOST} * 0), 0)) or vector(0)", "records"),),
+                stat=True,
+                bad_from=1,
+                width=QUARTER,
+            ),
+            Panel(
+                "Mails due",
+                "That the mail server has not taken yet.",
+                (("max(ocop_mails_due)", "mails"),),
+                stat=True,
+                width=QUARTER,
+            ),
+            Panel(
+                "Sent",
+                "Outbox rows that Kafka has confirmed, by topic.",
+                (("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))", "{{topic}}"),),
+                unit="recps",
+            ),
+            Panel(
+                "Read",
+                "Records committed, by service.",
+                (("sum by (service) (rate(ocop_records_total[$__rate_interval]))", "{{service}}"),),
+                unit="recps",
+            ),
+            Panel(
+                "Oldest row in the outbox",
+                "Seconds that it has waited.",
+                (("max by (service) (ocop_outbox_age_seconds)", "{{service}}"),),
+                unit="s",
             ),
             Panel(
                 "Oldest that is held",
@@ -341,19 +386,15 @@ BOARDS: Final = (
                 unit="s",
             ),
             Panel(
-                "Gone unread, in a day",
-                "Records that retention took before a reader came.",
-                (("sum(increase(ocop_records_lost_total[24h])) or vector(0)", "records"),),
-                stat=True,
-                bad_from=1,
+                "Outcomes",
+                "What deciding services say of submissions.",
+                (_or_none("sum by (state) (rate(ocop_outcomes_total[$__rate_interval]))", "state"),),
+                unit="eps",
             ),
             Panel(
                 "Mails",
-                "Taken by the mail server, refused by it, due.",
-                (
-                    ("sum by (result) (rate(ocop_mails_total[$__rate_interval]))", "{{result}}"),
-                    ("max(ocop_mails_due)", "due"),
-                ),
+                "In an hour, taken by the mail server or refused by it.",
+                (_or_none("sum by (result) (increase(ocop_mails_total[1h]))", "result"),),
             ),
         ),
     ),
