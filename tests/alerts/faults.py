@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from servicekit import database
 from tests.alerts.prometheus import Alert
-from tests.alerts.scene import Scene
+from tests.alerts.scene import Scene, well
 from tests.delivery.test_breaker import of_one_partition
 from tests.submissions import owner
 from tests.typed import said
@@ -70,7 +70,7 @@ async def antidote(scene: Scene) -> None:
     await asyncio.to_thread(process.process.wait, 60)
     process.command = (*process.command[:-1], "registry")
     process.launch()
-    await process.ready()
+    await well(process)
     made = scene.system.databases["registry"]
     await said(made, "consumer", "resume", "registry", "--topic", TOPIC, "--actor", "Lan")
     await said(made, "dlq", "retry", "registry", "--error", "RuntimeError", "--actor", "Lan")

@@ -19,11 +19,11 @@ from tests.alerts.prometheus import Alert, Prometheus, prometheus
 from tests.alerts.provinces import Provinces
 from tests.delivery import healing, mails
 from tests.delivery.load import enrolled
-from tests.delivery.system import PACKAGES, REPOSITORY, SERVICES, System, system
+from tests.delivery.system import PACKAGES, REPOSITORY, SERVICES, Process, System, system
 from tests.engines import Databases, Engines, private_engines
 from tests.waiting import until
 
-PROBE_S, LOOK_S = 10, 1
+PROBE_S, LOOK_S, READY_S = 10, 1, 180
 MODULES = {"registry": "tests.delivery.broken_registry"}  # until it is mended: it fails on what is called BUG
 
 
@@ -77,8 +77,7 @@ async def scene(directory: Path, seed: int) -> AsyncIterator[Scene]:
         await mails.set_contacts(under_test.urls["notifications"])
         for service in SERVICES:
             await under_test.start(service, module=MODULES.get(service), ready=False, OCOP_SMTP_PORT=str(smtp))
-        for process in under_test.processes:
-            await process.ready()
+        await well(*under_test.processes)
         addresses = {process.service: process.url for process in under_test.processes}
         targets = [
             (name, addresses[service].removeprefix("http://")) for service, name in zip(SERVICES, PACKAGES, strict=True)
@@ -88,6 +87,15 @@ async def scene(directory: Path, seed: int) -> AsyncIterator[Scene]:
             shown = Scene(engines, under_test, server, Provinces(addresses["gateway"], keys, seed))
             async with _meanwhile(shown.provinces.run, shown.look, lambda: _probed(list(addresses.values()))):
                 yield shown
+
+
+async def well(*processes: Process) -> None:
+    """Waits until these are live and ready; many that start at once share the cores."""
+
+    async def ready() -> bool:
+        return not await healing.unwell([process.url for process in processes])
+
+    await until(ready, READY_S)
 
 
 @asynccontextmanager
