@@ -14,17 +14,13 @@ LACKS = {("Outbox", "notifications"), ("Outbox", "national")}
 
 
 async def empty(server: Prometheus) -> list[str]:
-    """The panels that have had nothing to show in the last two minutes, with what they asked."""
-    now, found = time.time(), []
+    """The panels that have had nothing to show in the last two minutes."""
+    found = []
     for board in BOARDS:
         for choice in await _choices(server, board):
             for panel in board.panels:
-                if (panel.title, choice) not in LACKS:
-                    for expr in _asked(panel, board, choice):
-                        lines = await server.drawn(expr, now - WINDOW_S, now, STEP_S)
-                        values = [float(value) for line in lines for _, value in line["values"]]
-                        if not any(map(math.isfinite, values)):
-                            found.append(f"{board.title}, {choice or 'all'}: {panel.title}: nothing for {expr}")
+                if (panel.title, choice) not in LACKS and not await _shows(server, panel, board, choice):
+                    found.append(f"nothing to show: {board.title}, {choice or 'all'}, {panel.title}")
     return found
 
 
@@ -35,6 +31,13 @@ async def _choices(server: Prometheus, board: Board) -> list[str]:
     found = await server.values(*board.choice)
     assert found, f"{board.title}: nothing to choose"
     return found
+
+
+async def _shows(server: Prometheus, panel: Panel, board: Board, choice: str) -> bool:
+    now = time.time()
+    lines = [await server.drawn(expr, now - WINDOW_S, now, STEP_S) for expr in _asked(panel, board, choice)]
+    values = (float(value) for each in lines for line in each for _, value in line["values"])
+    return any(map(math.isfinite, values))
 
 
 def _asked(panel: Panel, board: Board, choice: str) -> Iterator[str]:
