@@ -20,7 +20,8 @@ HEIGHT, LOW = 8, 5
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture: what it asks, and how it calls each line. `bad_from`: a stat that is red from there on."""
+    """A picture: what it asks, and how it calls each line. `bad_from`: a stat that is red from there on. `top`: so far
+    its axis reaches at least."""
 
     title: str
     description: str
@@ -30,6 +31,7 @@ class Panel:
     bad_from: float | None = None
     bad_below: float | None = None
     width: int = HALF
+    top: float | None = None
 
     @property
     def height(self) -> int:
@@ -38,8 +40,10 @@ class Panel:
 
     def written(self, number: int, x: int, y: int) -> dict[str, Any]:
         """As Grafana has it."""
+        # A stat asks of now. Of a time it would show the last value of what is not there any more, a green one perhaps.
+        when = {"instant": self.stat, "range": not self.stat}
         targets = [
-            {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
+            {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend} | when
             for n, (expr, legend) in enumerate(self.asks)
         ]
         common = {
@@ -52,7 +56,9 @@ class Panel:
         }
         defaults: dict[str, Any] = {"unit": self.unit}
         if not self.stat:
-            custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
+            custom: dict[str, Any] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
+            if self.top is not None:
+                custom["axisSoftMax"] = self.top
             shown = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
             fields = {"defaults": defaults | {"min": 0, "custom": custom}, "overrides": []}
             return common | {"type": "timeseries", "fieldConfig": fields, "options": shown}
@@ -116,6 +122,16 @@ def _or_none(expr: str, label: str) -> tuple[str, str]:
     return f'{expr} or on() label_replace(vector(0), "{label}", "none", "", "")', f"{{{{{label}}}}}"
 
 
+def _rise(series: str, over: str) -> str:
+    """By how much counters rose. `increase` does not see what one is born with: all there is, where little comes."""
+    return f"clamp_min({series} - ({series} offset {over} or {series} * 0), 0)"
+
+
+def _short(expr: str) -> str:
+    """Topics without what all their names begin with."""
+    return f'label_replace({expr}, "topic", "$1", "topic", "ocop.(.+)")'
+
+
 def _ranks(expr: str, legend: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"histogram_quantile({rank}, {expr})", f"{legend} p{int(rank * 100)}") for rank in (0.5, 0.99))
 
@@ -169,7 +185,10 @@ ENDED: Final = Panel(
     unit="eps",
 )
 
-LOST: Final = "ocop_records_lost_total"  # born with its first loss, which `increase` does not see
+# Of a province, which sends little.
+ANSWERED: Final = 'ocop_answers_total{tenant="$tenant"}'
+REFUSED: Final = 'ocop_answers_total{tenant="$tenant",status="refused"}'
+HAS_ENDED: Final = 'ocop_submissions_ended_total{tenant="$tenant"}'
 
 BOARDS: Final = (
     Board(
@@ -198,7 +217,8 @@ BOARDS: Final = (
             LATE,
             Panel(
                 "Behind",
-                "Seconds since a topic had been read to its end, the worst of each service.",
+                "Seconds since a topic had been read to its end, the worst of each service; below two minutes no news,"
+                " for it is looked at twice a minute.",
                 (("max by (service) (ocop_lag_seconds)", "{{service}}"),),
                 unit="s",
             ),
@@ -215,6 +235,7 @@ BOARDS: Final = (
                     ),
                 ),
                 unit="percentunit",
+                top=0.01,
             ),
             Panel(
                 "Without an end",
@@ -255,16 +276,19 @@ BOARDS: Final = (
                     ),
                 ),
                 unit="ops",
+                top=1,
             ),
             Panel(
                 "Outbox",
                 "Rows that wait for Kafka.",
                 (('max(ocop_outbox_rows{service="$service"})', "rows"),),
+                top=1,
             ),
             Panel(
                 "Put aside",
                 "Records by why they are held.",
                 (('max by (reason) (ocop_held_rows{service="$service"})', "{{reason}}"),),
+                top=1,
             ),
             Panel(
                 "Memory",
@@ -291,10 +315,11 @@ BOARDS: Final = (
         (
             Panel(
                 "Since it last sent",
-                "Seconds since a submission of the province came.",
+                "How long ago a submission of the province came; after a month an alert says so.",
                 (('time() - max(ocop_province_last_received_timestamp_seconds{tenant="$tenant"})', "silent for"),),
                 unit="s",
                 stat=True,
+                bad_from=30 * 86_400,
             ),
             Panel(
                 "Without an end",
@@ -307,30 +332,23 @@ BOARDS: Final = (
                 stat=True,
             ),
             Panel(
-                "Events answered",
+                "Events answered, in an hour",
                 "Each in exactly one way.",
-                (_or_none('sum by (status) (rate(ocop_answers_total{tenant="$tenant"}[$__rate_interval]))', "status"),),
-                unit="eps",
+                (_or_none(f"sum by (status) ({_rise(ANSWERED, '1h')})", "status"),),
+                top=1,
             ),
             Panel(
-                "Refused",
-                "In an hour, by the code of the first error.",
-                (
-                    _or_none(
-                        'sum by (code) (increase(ocop_answers_total{tenant="$tenant",status="refused"}[1h]))', "code"
-                    ),
-                ),
+                "Refused, in an hour",
+                "By the code of the first error.",
+                (_or_none(f"sum by (code) ({_rise(REFUSED, '1h')})", "code"),),
+                top=1,
             ),
             Panel(
-                "Submissions ended",
+                "Submissions ended, in an hour",
                 "What became of those that were accepted.",
-                (
-                    _or_none(
-                        'sum by (state) (rate(ocop_submissions_ended_total{tenant="$tenant"}[$__rate_interval]))',
-                        "state",
-                    ),
-                ),
-                unit="eps",
+                (_or_none(f"sum by (state) ({_rise(HAS_ENDED, '1h')})", "state"),),
+                width=WHOLE,
+                top=1,
             ),
         ),
         choice=("tenant", "ocop_province_last_received_timestamp_seconds"),
@@ -349,7 +367,7 @@ BOARDS: Final = (
             Panel(
                 "Gone unread, in a day",
                 "Records that retention took before a reader came.",
-                ((f"sum(clamp_min({LOST} - ({LOST} offset 1d or {LOST} * 0), 0)) or vector(0)", "records"),),
+                ((f"sum({_rise('ocop_records_lost_total', '1d')}) or vector(0)", "records"),),
                 stat=True,
                 bad_from=1,
                 width=QUARTER,
@@ -364,7 +382,7 @@ BOARDS: Final = (
             Panel(
                 "Sent",
                 "Outbox rows that Kafka has confirmed, by topic.",
-                (("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))", "{{topic}}"),),
+                ((_short("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))"), "{{topic}}"),),
                 unit="recps",
             ),
             Panel(
@@ -376,13 +394,13 @@ BOARDS: Final = (
             Panel(
                 "Oldest row in the outbox",
                 "Seconds that it has waited.",
-                (("max by (service) (ocop_outbox_age_seconds)", "{{service}}"),),
+                (('max by (service) (ocop_outbox_age_seconds{service!~"national|notifications"})', "{{service}}"),),
                 unit="s",
             ),
             Panel(
                 "Oldest that is held",
-                "Seconds, by service and reason.",
-                (("max by (service, reason) (ocop_held_oldest_seconds)", "{{service}} {{reason}}"),),
+                "Seconds, by why it is held; where, says the board of a service.",
+                (("max by (reason) (ocop_held_oldest_seconds)", "{{reason}}"),),
                 unit="s",
             ),
             Panel(
@@ -392,9 +410,10 @@ BOARDS: Final = (
                 unit="eps",
             ),
             Panel(
-                "Mails",
-                "In an hour, taken by the mail server or refused by it.",
-                (_or_none("sum by (result) (increase(ocop_mails_total[1h]))", "result"),),
+                "Mails, in an hour",
+                "Taken by the mail server or refused by it.",
+                (_or_none(f"sum by (result) ({_rise('ocop_mails_total', '1h')})", "result"),),
+                top=1,
             ),
         ),
     ),
