@@ -81,6 +81,15 @@ FAULTS = [
         4,
     ),
     Fault("OcopOutboxOld", {'ocop_outbox_age_seconds{service="registry"}': "0+60x{}"}, OF, 4),
+    Fault(  # Kafka is away, so that nobody leads: one fault, one alert
+        "OcopOutboxOld",
+        {
+            'ocop_outbox_age_seconds{service="registry"}': "0+60x{}",
+            'ocop_relay_leads{service="registry",instance="1"}': "0x{}",
+        },
+        OF,
+        4,
+    ),
     Fault("OcopNobodySends", {'ocop_relay_leads{service="registry",instance="1"}': "0x{}"}, OF, 3),
     Fault("OcopReaderBehind", {'ocop_lag_seconds{service="registry",topic="t"}': "0+60x{}"}, TOPIC, 18),
     Fault("OcopRecordsFailed", {'ocop_held_rows{service="registry",reason="failed"}': "1x{}"}, OF, 6),
