@@ -107,7 +107,7 @@ FAULTS = (
     ),
     Fault(
         "broker",
-        "the broker is killed, and away for four minutes",
+        "the broker is killed, and away for three minutes",
         Alert("OcopOutboxOld", ("gateway",)),
         kill_broker,
         start_broker,
@@ -115,6 +115,6 @@ FAULTS = (
             "OcopOutboxOld": "a service that had something to say when the broker went has it in its outbox, too",
             "OcopAnswersFail": "behind its bound the gateway answers 503, which provinces feel",
         },
-        least=240,
+        least=180,
     ),
 )
