@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
-TO_AN_END: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0, 86_400.0)
+TO_AN_END: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86_400.0)
 
 
 class Metrics:
