@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo stop test test-pages test-alerts upgrade-test mutants simulate hostile bench lint verify lock clean kill kill-long faults \
+.PHONY: help venv demo stop test test-pages test-alerts alerts upgrade-test mutants simulate hostile bench lint verify lock clean kill kill-long faults \
 	image sbom compose-check k8s-check
 
 PYTHON ?= /usr/bin/python3
@@ -78,6 +78,9 @@ bench: venv ## How fast it is, into bench/RESULTS.md: WHAT="projection peer deci
 
 test-alerts: venv ## Run the tests of the alerts, by promtool of Debian's package prometheus
 	$(BIN)/pytest tests/alerts
+
+alerts: venv ## Break a running system: which alert fires, how soon, and no other; 20 minutes: FAULT=broker
+	$(BIN)/python -m tests.alerts $(if $(FAULT),--fault $(FAULT))
 
 lint: venv ## Style, types, who may import whom, and what migrations do to tables in use
 	$(BIN)/ruff check .

@@ -14,12 +14,14 @@ from typing import Any, Final
 HERE: Final = Path(__file__).parent
 PLACES: Final = (HERE / "compose" / "grafana" / "dashboards", HERE / "k8s" / "cluster" / "monitoring" / "dashboards")
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-WIDTH, HEIGHT, LOW = 12, 8, 5
+WHOLE, HALF, THIRD, QUARTER = 24, 12, 8, 6
+HEIGHT, LOW = 8, 5
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture: what it asks, and how it calls each line. `bad_from`: a stat that is red from there on."""
+    """A picture: what it asks, and how it calls each line. `bad_from`: a stat that is red from there on. `top`: so far
+    its axis reaches at least."""
 
     title: str
     description: str
@@ -28,11 +30,20 @@ class Panel:
     stat: bool = False
     bad_from: float | None = None
     bad_below: float | None = None
+    width: int = HALF
+    top: float | None = None
+
+    @property
+    def height(self) -> int:
+        """A number needs less than a curve."""
+        return LOW if self.stat else HEIGHT
 
     def written(self, number: int, x: int, y: int) -> dict[str, Any]:
         """As Grafana has it."""
+        # A stat asks of now. Of a time it would show the last value of what is not there any more, a green one perhaps.
+        when = {"instant": self.stat, "range": not self.stat}
         targets = [
-            {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
+            {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend} | when
             for n, (expr, legend) in enumerate(self.asks)
         ]
         common = {
@@ -40,12 +51,14 @@ class Panel:
             "title": self.title,
             "description": self.description,
             "datasource": SOURCE,
-            "gridPos": {"x": x, "y": y, "w": WIDTH, "h": LOW if self.stat else HEIGHT},
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "targets": targets,
         }
         defaults: dict[str, Any] = {"unit": self.unit}
         if not self.stat:
-            custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
+            custom: dict[str, Any] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
+            if self.top is not None:
+                custom["axisSoftMax"] = self.top
             shown = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
             fields = {"defaults": defaults | {"min": 0, "custom": custom}, "overrides": []}
             return common | {"type": "timeseries", "fieldConfig": fields, "options": shown}
@@ -98,17 +111,38 @@ class Board:
     def _placed(self) -> Iterator[dict[str, Any]]:
         x = y = 0
         for number, panel in enumerate(self.panels, 1):
-            placed = panel.written(number, x, y)
-            yield placed
-            x += WIDTH
-            if x >= 2 * WIDTH:
-                x, y = 0, y + placed["gridPos"]["h"]
+            yield panel.written(number, x, y)
+            x += panel.width
+            if x >= WHOLE:
+                x, y = 0, y + panel.height
+
+
+def _or_none(expr: str, label: str) -> tuple[str, str]:
+    """A line for each value of the label, or one at 0 that is called none: an empty picture says nothing."""
+    return f'{expr} or on() label_replace(vector(0), "{label}", "none", "", "")', f"{{{{{label}}}}}"
+
+
+def _rise(series: str, over: str) -> str:
+    """By how much counters rose. `increase` does not see what one is born with: all there is, where little comes."""
+    return f"clamp_min({series} - ({series} offset {over} or {series} * 0), 0)"
+
+
+def _short(expr: str) -> str:
+    """Topics without what all their names begin with."""
+    return f'label_replace({expr}, "topic", "$1", "topic", "ocop.(.+)")'
 
 
 def _ranks(expr: str, legend: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"histogram_quantile({rank}, {expr})", f"{legend} p{int(rank * 100)}") for rank in (0.5, 0.99))
 
 
+FIRING: Final = Panel(
+    "Alerts",
+    "Those that fire, and of how many services, topics or provinces; docs/runbook.md has a page for each.",
+    (_or_none('sum by (alertname) (ALERTS{alertstate="firing",alertname=~"Ocop.+"})', "alertname"),),
+    stat=True,
+    bad_from=1,
+)
 UP: Final = Panel(
     "Replicas that answer",
     "Of each service, those whose metrics Prometheus can read.",
@@ -122,6 +156,7 @@ STOPPED: Final = Panel(
     (("sum(max by (service, topic) (ocop_topic_stopped)) or vector(0)", "topics"),),
     stat=True,
     bad_from=1,
+    width=THIRD,
 )
 FAILED: Final = Panel(
     "Put aside as failed",
@@ -129,6 +164,7 @@ FAILED: Final = Panel(
     (('sum(max by (service) (ocop_held_rows{reason="failed"})) or vector(0)', "records"),),
     stat=True,
     bad_from=1,
+    width=THIRD,
 )
 LATE: Final = Panel(
     "From received to decided",
@@ -139,41 +175,50 @@ LATE: Final = Panel(
 ANSWERS: Final = Panel(
     "Events answered",
     "Each in exactly one way.",
-    (("sum by (status) (rate(ocop_answers_total[$__rate_interval]))", "{{status}}"),),
-    unit="ops",
+    (_or_none("sum by (status) (rate(ocop_answers_total[$__rate_interval]))", "status"),),
+    unit="eps",
 )
 ENDED: Final = Panel(
     "Submissions ended",
     "What became of those that were accepted.",
-    (("sum by (state) (rate(ocop_submissions_ended_total[$__rate_interval]))", "{{state}}"),),
-    unit="ops",
+    (_or_none("sum by (state) (rate(ocop_submissions_ended_total[$__rate_interval]))", "state"),),
+    unit="eps",
 )
+
+# Of a province, which sends little.
+ANSWERED: Final = 'ocop_answers_total{tenant="$tenant"}'
+REFUSED: Final = 'ocop_answers_total{tenant="$tenant",status="refused"}'
+HAS_ENDED: Final = 'ocop_submissions_ended_total{tenant="$tenant"}'
 
 BOARDS: Final = (
     Board(
         "overview",
         "OCOP: overview",
         (
+            FIRING,
             UP,
             STOPPED,
             FAILED,
             Panel(
                 "Provinces that have sent in the last day",
-                "Of those that ever have.",
+                "Of those that are enrolled and not suspended; a new one counts on its first day.",
                 (
                     (
                         "sum(time() - max by (tenant) (ocop_province_last_received_timestamp_seconds) < bool 86400)",
                         "sent",
                     ),
+                    ("count(max by (tenant) (ocop_province_last_received_timestamp_seconds))", "enrolled"),
                 ),
                 stat=True,
+                width=THIRD,
             ),
             ANSWERS,
             ENDED,
             LATE,
             Panel(
                 "Behind",
-                "Seconds since a topic had been read to its end, the worst of each service.",
+                "Seconds since a topic had been read to its end, the worst of each service; below two minutes no news,"
+                " for it is looked at twice a minute.",
                 (("max by (service) (ocop_lag_seconds)", "{{service}}"),),
                 unit="s",
             ),
@@ -190,6 +235,7 @@ BOARDS: Final = (
                     ),
                 ),
                 unit="percentunit",
+                top=0.01,
             ),
             Panel(
                 "Without an end",
@@ -206,7 +252,7 @@ BOARDS: Final = (
                 "Records read",
                 "Taken off each topic and committed.",
                 (('sum by (topic) (rate(ocop_records_total{service="$service"}[$__rate_interval]))', "{{topic}}"),),
-                unit="ops",
+                unit="recps",
             ),
             Panel(
                 "Unread",
@@ -224,19 +270,25 @@ BOARDS: Final = (
                 "Transactions by what made them fail; partitions that another replica had read.",
                 (
                     ('sum by (kind) (rate(ocop_retries_total{service="$service"}[$__rate_interval]))', "{{kind}}"),
-                    ('sum(rate(ocop_polls_put_back_total{service="$service"}[$__rate_interval]))', "put back"),
+                    (
+                        'sum(rate(ocop_polls_put_back_total{service="$service"}[$__rate_interval])) or vector(0)',
+                        "put back",
+                    ),
                 ),
                 unit="ops",
+                top=1,
             ),
             Panel(
                 "Outbox",
                 "Rows that wait for Kafka.",
                 (('max(ocop_outbox_rows{service="$service"})', "rows"),),
+                top=1,
             ),
             Panel(
                 "Put aside",
                 "Records by why they are held.",
                 (('max by (reason) (ocop_held_rows{service="$service"})', "{{reason}}"),),
+                top=1,
             ),
             Panel(
                 "Memory",
@@ -263,64 +315,48 @@ BOARDS: Final = (
         (
             Panel(
                 "Since it last sent",
-                "Seconds since a submission of the province came.",
+                "How long ago a submission of the province came; after a month an alert says so.",
                 (('time() - max(ocop_province_last_received_timestamp_seconds{tenant="$tenant"})', "silent for"),),
                 unit="s",
                 stat=True,
+                bad_from=30 * 86_400,
             ),
             Panel(
                 "Without an end",
                 "Its submissions that were received, wait or failed.",
-                (('sum by (state) (max by (state, tenant) (ocop_submissions_open{tenant="$tenant"}))', "{{state}}"),),
+                (
+                    _or_none(
+                        'sum by (state) (max by (state, tenant) (ocop_submissions_open{tenant="$tenant"}))', "state"
+                    ),
+                ),
                 stat=True,
             ),
             Panel(
-                "Events answered",
+                "Events answered, in an hour",
                 "Each in exactly one way.",
-                (('sum by (status) (rate(ocop_answers_total{tenant="$tenant"}[$__rate_interval]))', "{{status}}"),),
-                unit="ops",
+                (_or_none(f"sum by (status) ({_rise(ANSWERED, '1h')})", "status"),),
+                top=1,
             ),
             Panel(
-                "Refused",
-                "In an hour, by the code of the first error.",
-                (('sum by (code) (increase(ocop_answers_total{tenant="$tenant",status="refused"}[1h]))', "{{code}}"),),
+                "Refused, in an hour",
+                "By the code of the first error.",
+                (_or_none(f"sum by (code) ({_rise(REFUSED, '1h')})", "code"),),
+                top=1,
             ),
             Panel(
-                "Submissions ended",
+                "Submissions ended, in an hour",
                 "What became of those that were accepted.",
-                (
-                    (
-                        'sum by (state) (rate(ocop_submissions_ended_total{tenant="$tenant"}[$__rate_interval]))',
-                        "{{state}}",
-                    ),
-                ),
-                unit="ops",
+                (_or_none(f"sum by (state) ({_rise(HAS_ENDED, '1h')})", "state"),),
+                width=WHOLE,
+                top=1,
             ),
         ),
-        choice=("tenant", "ocop_answers_total"),
+        choice=("tenant", "ocop_province_last_received_timestamp_seconds"),
     ),
     Board(
         "delivery",
         "OCOP: the way of events",
         (
-            Panel(
-                "Sent",
-                "Outbox rows that Kafka has confirmed, by topic.",
-                (("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))", "{{topic}}"),),
-                unit="ops",
-            ),
-            Panel(
-                "Read",
-                "Records committed, by service.",
-                (("sum by (service) (rate(ocop_records_total[$__rate_interval]))", "{{service}}"),),
-                unit="ops",
-            ),
-            Panel(
-                "Oldest row in the outbox",
-                "Seconds that it has waited.",
-                (("max by (service) (ocop_outbox_age_seconds)", "{{service}}"),),
-                unit="s",
-            ),
             Panel(
                 "Replicas that send",
                 "One of each service that sends, no more and no less.",
@@ -329,31 +365,55 @@ BOARDS: Final = (
                 bad_below=1,
             ),
             Panel(
-                "Outcomes",
-                "What deciding services say of submissions.",
-                (("sum by (state) (rate(ocop_outcomes_total[$__rate_interval]))", "{{state}}"),),
-                unit="ops",
+                "Gone unread, in a day",
+                "Records that retention took before a reader came.",
+                ((f"sum({_rise('ocop_records_lost_total', '1d')}) or vector(0)", "records"),),
+                stat=True,
+                bad_from=1,
+                width=QUARTER,
             ),
             Panel(
-                "Oldest that is held",
-                "Seconds, by service and reason.",
-                (("max by (service, reason) (ocop_held_oldest_seconds)", "{{service}} {{reason}}"),),
+                "Mails due",
+                "That the mail server has not taken yet.",
+                (("max(ocop_mails_due)", "mails"),),
+                stat=True,
+                width=QUARTER,
+            ),
+            Panel(
+                "Sent",
+                "Outbox rows that Kafka has confirmed, by topic.",
+                ((_short("sum by (topic) (rate(ocop_relayed_total[$__rate_interval]))"), "{{topic}}"),),
+                unit="recps",
+            ),
+            Panel(
+                "Read",
+                "Records committed, by service.",
+                (("sum by (service) (rate(ocop_records_total[$__rate_interval]))", "{{service}}"),),
+                unit="recps",
+            ),
+            Panel(
+                "Oldest row in the outbox",
+                "Seconds that it has waited.",
+                (('max by (service) (ocop_outbox_age_seconds{service!~"national|notifications"})', "{{service}}"),),
                 unit="s",
             ),
             Panel(
-                "Gone unread, in a day",
-                "Records that retention took before a reader came.",
-                (("sum(increase(ocop_records_lost_total[24h])) or vector(0)", "records"),),
-                stat=True,
-                bad_from=1,
+                "Oldest that is held",
+                "Seconds, by why it is held; where, says the board of a service.",
+                (("max by (reason) (ocop_held_oldest_seconds)", "{{reason}}"),),
+                unit="s",
             ),
             Panel(
-                "Mails",
-                "Taken by the mail server, refused by it, due.",
-                (
-                    ("sum by (result) (rate(ocop_mails_total[$__rate_interval]))", "{{result}}"),
-                    ("max(ocop_mails_due)", "due"),
-                ),
+                "Outcomes",
+                "What deciding services say of submissions.",
+                (_or_none("sum by (state) (rate(ocop_outcomes_total[$__rate_interval]))", "state"),),
+                unit="eps",
+            ),
+            Panel(
+                "Mails, in an hour",
+                "Taken by the mail server or refused by it.",
+                (_or_none(f"sum by (result) ({_rise('ocop_mails_total', '1h')})", "result"),),
+                top=1,
             ),
         ),
     ),

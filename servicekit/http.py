@@ -18,6 +18,7 @@ from servicekit.metrics import METRICS
 
 RETRY_AFTER_S: Final = 5
 MOST_PROBLEMS: Final = 20
+UNCOUNTED: Final = ("/health/", "/metrics")
 
 # How a problem is described in an OpenAPI.
 PROBLEM: Final[dict[str, Any]] = {
@@ -54,10 +55,13 @@ def problem_response(status: int, *problems: Problem, headers: Mapping[str, str]
 
 
 class Counted:
-    """Counts answers, by their class (`2xx`)."""
+    """Counts answers, by their class (`2xx`). Probes and scrapes are no requests of anybody's: a service that is not
+    ready yet says 503 to each."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        for status in ("2xx", "3xx", "4xx", "5xx"):
+            METRICS.requests.labels(status)  # there from the start: else the first would be no rise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def counted(message: Message) -> None:
@@ -65,7 +69,8 @@ class Counted:
                 METRICS.requests.labels(f"{message['status'] // 100}xx").inc()
             await send(message)
 
-        await self._app(scope, receive, counted if scope["type"] == "http" else send)
+        asked = scope["type"] == "http" and not scope["path"].startswith(UNCOUNTED)
+        await self._app(scope, receive, counted if asked else send)
 
 
 def application(title: str) -> FastAPI:

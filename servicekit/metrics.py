@@ -12,8 +12,8 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
-SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-TO_AN_END: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0, 86_400.0)
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+TO_AN_END: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86_400.0)
 
 
 class Metrics:
@@ -63,11 +63,15 @@ class Metrics:
     )
     last_received = Gauge(
         "ocop_province_last_received_timestamp_seconds",
-        "when a submission of the tenant last came, since 1970",
+        "when a submission of the tenant last came, since 1970, or when it was enrolled; none while it is suspended",
         ["tenant"],
     )
     limited = Counter("ocop_limited", "requests refused because of a limit (429), by limit", ["limit"])
-    requests = Counter("ocop_requests", "requests answered over HTTP, by the class of the answer", ["status"])
+    requests = Counter(
+        "ocop_requests",
+        "requests answered over HTTP, without probes and scrapes, by class of answer",
+        ["status"],
+    )
 
     mails = Counter("ocop_mails", "mails that the server has taken, and tries that it has not", ["result"])
     mails_due = Gauge("ocop_mails_due", "mails that are due and not sent")

@@ -33,6 +33,10 @@ def well() -> Series:
             f'ocop_held_oldest_seconds{{service="{service}",reason="gap"}}': "0x{}",
             f'ocop_held_oldest_seconds{{service="{service}",reason="waiting"}}': "3600x{}",
             f'ocop_lag_seconds{{service="{service}",topic="t"}}': "10x{}",
+            # So much comes that there is something unread whenever one looks.
+            f'ocop_lag_seconds{{service="{service}",topic="busy"}}': "0+60x{}",
+            f'ocop_lag_records{{service="{service}",topic="busy"}}': "40x{}",
+            f'ocop_records_total{{service="{service}",topic="busy"}}': "0+6000x{}",
             f'ocop_retries_total{{service="{service}",kind="DeadlockDetectedError"}}': "0+1x{}",
             f'ocop_requests_total{{service="{service}",status="2xx"}}': "0+6000x{}",
             f'ocop_requests_total{{service="{service}",status="5xx"}}': "0+1x{}",
@@ -73,6 +77,7 @@ FAULTS = [
     ),
     Fault("OcopTopicStopped", {'ocop_topic_stopped{service="registry",topic="t"}': "1x{}"}, TOPIC, 2),
     Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "0 5x{}"}, TOPIC, 2),
+    Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "_ 5x{}"}, TOPIC, 2),
     Fault(
         "OcopNumberMissing",
         {'ocop_held_oldest_seconds{service="registry",reason="gap"}': "0+60x{}"},
@@ -80,8 +85,27 @@ FAULTS = [
         4,
     ),
     Fault("OcopOutboxOld", {'ocop_outbox_age_seconds{service="registry"}': "0+60x{}"}, OF, 4),
+    Fault(  # Kafka is away, so that nobody leads: one fault, one alert
+        "OcopOutboxOld",
+        {
+            'ocop_outbox_age_seconds{service="registry"}': "0+60x{}",
+            'ocop_relay_leads{service="registry",instance="1"}': "0x{}",
+        },
+        OF,
+        4,
+    ),
     Fault("OcopNobodySends", {'ocop_relay_leads{service="registry",instance="1"}': "0x{}"}, OF, 3),
     Fault("OcopReaderBehind", {'ocop_lag_seconds{service="registry",topic="t"}': "0+60x{}"}, TOPIC, 18),
+    Fault(  # it reads, but not as much as comes
+        "OcopReaderBehind",
+        {
+            'ocop_lag_seconds{service="registry",topic="t"}': "0+60x{}",
+            'ocop_lag_records{service="registry",topic="t"}': "0+600x{}",
+            'ocop_records_total{service="registry",topic="t"}': "0+600x{}",
+        },
+        TOPIC,
+        18,
+    ),
     Fault("OcopRecordsFailed", {'ocop_held_rows{service="registry",reason="failed"}': "1x{}"}, OF, 6),
     Fault("OcopWaitingLong", {'ocop_held_oldest_seconds{service="registry",reason="waiting"}': "604740+60x{}"}, OF, 8),
     Fault("OcopTriedAgain", {'ocop_retries_total{service="registry",kind="DeadlockDetectedError"}': "0+30x{}"}, OF, 16),

@@ -17,6 +17,7 @@ class Census:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._said: set[tuple[str, str]] = set()
+        self._expected: set[str] = set()  # tenants of whom it is said when they last sent
 
     async def run(self) -> None:
         """Looks, until cancelled."""
@@ -32,6 +33,9 @@ class Census:
         for (tenant, state), count in open_.items():
             METRICS.open.labels(tenant, state).set(count)
         self._said |= open_.keys()
+        for tenant in self._expected - last.keys():
+            METRICS.last_received.remove(tenant)
+        self._expected = set(last)
         for tenant, moment in last.items():
             METRICS.last_received.labels(tenant).set(moment.timestamp())
         return 0
@@ -47,8 +51,9 @@ async def _without_an_end(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 async def _last_received(connection: Connection) -> dict[str, datetime]:
-    """When each tenant's latest submission came; of those that have sent any."""
+    """When each tenant's latest submission came, or when it was enrolled; of those that may send."""
     rows = await connection.fetch(
-        """SELECT code, (SELECT max(received_at) FROM submission WHERE tenant = code) AS at FROM tenant"""
+        """SELECT code, coalesce((SELECT max(received_at) FROM submission WHERE tenant = code), enrolled_at) AS at
+           FROM tenant WHERE suspended_at IS NULL"""
     )
-    return {row["code"]: row["at"] for row in rows if row["at"] is not None}
+    return {row["code"]: row["at"] for row in rows}

@@ -1,0 +1,27 @@
+"""Which requests are counted."""
+
+import httpx2
+import pytest
+
+from servicekit.http import application
+from servicekit.metrics import METRICS
+
+
+def counted(status: str) -> float:
+    """Answers of this class so far."""
+    (family,) = METRICS.requests.collect()
+    return sum(s.value for s in family.samples if s.name.endswith("_total") and s.labels["status"] == status)
+
+
+@pytest.mark.parametrize(("path", "counts"), [("/work", 1), ("/health/ready", 0), ("/metrics", 0)])
+async def test_probes_and_scrapes_are_no_requests(path: str, counts: int) -> None:
+    app = application("tried")
+
+    @app.get(path, status_code=503)
+    async def answer() -> None:
+        return
+
+    before = counted("5xx")
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://tried") as client:
+        assert (await client.get(path)).status_code == 503
+    assert counted("5xx") - before == counts
