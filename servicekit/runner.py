@@ -68,7 +68,10 @@ class Runner(ConsumerRebalanceListener):
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._stopped: dict[str, str] = {}  # topics that are not read, and why
         self._epochs: Mapping[str, UUID] = {}  # the ids of the topics of the poll in hand
-        self._read_at: dict[str, float] = {}  # when all that was ours of a topic had been read, as far as we looked
+        # The latest look at where a topic's partitions ended of which not all has been read; and when the look was of
+        # which all has been.
+        self._looks: dict[str, tuple[float, Mapping[TopicPartition, int]]] = {}
+        self._read_at: dict[str, float] = {}
         self._joined = False
         self._went_back = False  # a place in the database lay before where reading stood
         self._group_offsets: dict[TopicPartition, int] = {}
@@ -386,10 +389,13 @@ class Runner(ConsumerRebalanceListener):
         self._health.lag(sum(unread.values()))
         now = time.monotonic()
         for topic, count in unread.items():
-            if not count:
-                self._read_at[topic] = now
+            there = {partition: end for partition, end in ends.items() if partition.topic == topic}
+            looked_at, then = self._looks.setdefault(topic, (now, there))
+            if all(self._stands.get(partition, end) >= end for partition, end in then.items()):
+                self._read_at[topic] = looked_at
+                self._looks[topic] = now, there
             METRICS.lag.labels(topic).set(count)
-            METRICS.behind.labels(topic).set(now - self._read_at.setdefault(topic, now))
+            METRICS.behind.labels(topic).set(now - self._read_at.setdefault(topic, now) if count else 0)
         return 0
 
 

@@ -381,6 +381,11 @@ async def test_what_lies_unread_is_told_in_records_and_seconds(
     assert await told() == (3, 60)
     reading.stands(FIRST, 103)
     assert await told() == (0, 0)
+    for end in (110, 120, 130):
+        now += 30
+        reading.consumer.ends[FIRST] = end
+        assert await told() == (7 if end == 110 else 10, 30), "all that there was at the last look has been read"
+        reading.stands(FIRST, end)
 
 
 async def test_what_was_read_is_counted_for_its_topic(reading: Reading) -> None:
