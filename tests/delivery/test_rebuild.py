@@ -264,7 +264,7 @@ def _home(message: Message) -> int:
 
 @pytest.mark.parametrize("later", [True, False], ids=["later", "before"])
 async def test_what_the_code_cannot_handle_is_put_aside_as_the_service_does(national: National, later: bool) -> None:
-    """Of two events with one id the first that is read stands: a rebuild may come to the other one's partition before."""
+    """Of two events with one id the first that is read stands; a rebuild may come to the other's partition before."""
     said = said_of([*history(), moved("Gạo khác", "2025-08-01")])
     owner, product = said[0], said[1]
     others = (said_of([owner_registered(REPORTER, f"X-{n}", kind="household")])[0] for n in range(100))
