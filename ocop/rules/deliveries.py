@@ -80,7 +80,7 @@ async def _put_aside(notifications: Connection) -> AsyncIterator[tuple[UUID, str
 
 
 async def _heard(databases: Databases, strange: Mapping[UUID, tuple[str, UUID]]) -> set[UUID]:
-    """Deliveries that an outcome may have asked for which is on its topic no more; of those that are strange, and more.
+    """Deliveries of these causes that may have been asked for by outcomes which are on their topics no more.
 
     The gateway has heard it. What went with its topic before the gateway had read it leaves a number that the gateway
     lacks; that was no end, for ends are said again, but it may have been a wait.
@@ -89,15 +89,13 @@ async def _heard(databases: Databases, strange: Mapping[UUID, tuple[str, UUID]])
     query = "SELECT submission_id, state FROM outcome WHERE submission_id = ANY($1::uuid[])"
     heard = {uuid5(row["submission_id"], row["state"]) async for row in rows(gateway, query, causes)}
     unheard = [cause for delivery, (_, cause) in strange.items() if delivery not in heard]
+    numbers = "SELECT count(DISTINCT number) FROM outcome WHERE source = $1 AND event_id = $2"
     for service in DECIDERS:
         if unheard and service in databases:
-            query = (
-                "SELECT submission_id, source, event_id, outcome_seq FROM inbox WHERE submission_id = ANY($1::uuid[])"
-            )
+            query = "SELECT submission_id AS id, source, event_id, outcome_seq FROM inbox WHERE submission_id = ANY($1)"
             for row in await databases[service].fetch(query, unheard):
-                query = "SELECT count(DISTINCT number) FROM outcome WHERE source = $1 AND event_id = $2"
-                if await gateway.fetchval(query, row["source"], row["event_id"]) < row["outcome_seq"]:
-                    heard.add(uuid5(row["submission_id"], "waiting"))
+                if await gateway.fetchval(numbers, row["source"], row["event_id"]) < row["outcome_seq"]:
+                    heard.add(uuid5(row["id"], "waiting"))
     return heard
 
 
