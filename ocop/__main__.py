@@ -19,6 +19,8 @@ from ocop.errors import OcopError
 from ocop.home import Home
 from ocop.supervision import members
 
+QUIET_S = 60  # for which the oracle waits
+
 app = typer.Typer(
     help="OCOP Interconnect on one machine: the stack, and the operators' commands.",
     no_args_is_help=True,
@@ -177,7 +179,9 @@ def ask_oracle() -> None:
     """Wait until all is quiet, then look for anything lost, doubled or out of order."""
     memory = databases.memory()
     bootstrap, urls = stack.kafka_bootstrap(memory), stack.application_urls(memory)
-    findings = asyncio.run(oracle.wait_until_quiet(bootstrap, urls, 60)) or asyncio.run(oracle.examine(bootstrap, urls))
+    if left := asyncio.run(oracle.wait_until_quiet(bootstrap, urls, QUIET_S)):
+        raise OcopError(f"Nothing was judged, for in {QUIET_S} s it was never quiet: {'; '.join(left)}.")
+    findings = asyncio.run(oracle.examine(bootstrap, urls))
     for finding in findings:
         console.print(finding, soft_wrap=True)
     if findings:

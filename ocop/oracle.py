@@ -24,8 +24,9 @@ from ocop import trace
 from ocop.errors import OcopError
 from ocop.quiet import wait_until_quiet
 from ocop.rules import tenants
-from ocop.rules.applied import Deliveries, applied
+from ocop.rules.applied import applied
 from ocop.rules.decided import decided
+from ocop.rules.deliveries import Deliveries
 from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, records, skipped
 from ocop.rules.said import Log, Outcomes, Submissions
 from ocop.rules.states import Rebuild, folded, known_products
@@ -52,7 +53,7 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
         outside = tenants.Refused(refused)
         deliveries = Deliveries(await skipped(notifications) if notifications else ())
         for topic in TOPICS:
-            witnesses = await _witnesses(topic, databases)
+            witnesses = await _witnesses(topic, databases, bootstrap)
             rebuilds = await _rebuilds(topic, databases)
             told_of = topic.endswith(".outcome") or topic in READERS["notifications"]
             see = [outside.see, *(each.see for each in witnesses), *(each.see for each in rebuilds)]
@@ -65,7 +66,7 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
             for rebuild in rebuilds:
                 findings += await rebuild.compare(databases["national"])
         if "notifications" in databases:
-            findings += await deliveries.compare(databases["notifications"])
+            findings += await deliveries.compare(databases)
         return findings + await outside.compare(databases)
 
 
@@ -100,7 +101,7 @@ async def _tables(databases: Databases) -> list[Finding]:
     return findings
 
 
-async def _witnesses(name: str, databases: Databases) -> list[Witness]:
+async def _witnesses(name: str, databases: Databases, bootstrap: str) -> list[Witness]:
     topic = TOPICS[name]
     if topic.kind == "submission":
         assert topic.reader is not None  # every submission topic has one
@@ -108,7 +109,7 @@ async def _witnesses(name: str, databases: Databases) -> list[Witness]:
     if topic.service not in databases:
         return []
     if topic.kind == "outcome":
-        return [await Outcomes.of(topic.service, databases[topic.service], databases["gateway"])]
+        return [await Outcomes.of(topic.service, databases[topic.service], databases["gateway"], bootstrap)]
     assert topic.aggregate is not None  # every domain topic has one
     return [await Log.of(topic.service, topic.aggregate, databases[topic.service])]
 

@@ -46,7 +46,9 @@ async def _unquiet(consumer: AIOKafkaConsumer, databases: Mapping[str, Connectio
         if (known := REFERENCES.get(service)) is not None:
             waking = await connection.fetchval(f"SELECT count(*) FROM held h JOIN {known} k ON k.id = h.waits_for")  # noqa: S608  # names from above
             left += [f"{service}: {waking} held rows not woken yet"] if waking else []
-    if waiting := await databases["gateway"].fetchval("SELECT count(*) FROM submission WHERE state = 'received'"):
+    # What the backfill lane has not fed yet is not on its way: it stands where it was accepted.
+    sent = "state = 'received' AND fed_at IS DISTINCT FROM 'infinity'"
+    if waiting := await databases["gateway"].fetchval(f"SELECT count(*) FROM submission WHERE {sent}"):  # noqa: S608  # from above
         left.append(f"gateway: {waiting} submissions without an outcome")
     for service, connection in databases.items():
         topics = await unread(consumer, connection)

@@ -12,7 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from national.projections import PROJECTIONS
 
-from contracts.topics import DECIDERS, domain_topic
+from contracts.topics import DECIDERS, domain_topic, outcome_topic
 from ocop import stack
 from ocop.databases import memory
 from ocop.errors import OcopError
@@ -71,6 +71,7 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> l
             for event in events:
                 lines += await _applied(databases, service, event)
             causes |= {event["id"] for event in events}
+        lines += await _unheard(databases, sought)
         if "notifications" in databases:
             lines += await _told(databases["notifications"], causes)
         return lines
@@ -207,6 +208,9 @@ async def _decided(
                 f"held row {held['id']}: {held['reason']}{what}{_why(held['error'])}, since {held['since']:{MOMENT}}",
             )
         )
+    query = "SELECT actor, reason, error FROM skipped WHERE source = $1 AND event_id = $2 ORDER BY id"
+    for skipped in await connection.fetch(query, *named):
+        lines.append((service, f"passed over{_why(skipped['error'])}: {skipped['reason']} ({skipped['actor']})"))
     events = await connection.fetch(
         "SELECT * FROM event WHERE id = ANY($1::uuid[]) ORDER BY sequence", row["event_ids"] if row else []
     )
@@ -255,6 +259,24 @@ async def _aside(reader: asyncpg.Connection, topic: str, subject: UUID) -> list[
         *(f"holds number {r['n']}: {r['reason']}{_why(r['error'])}, since {r['since']:{MOMENT}}" for r in held),
         *(f"passed over number {r['n']}{_why(r['error'])}: {r['reason']} ({r['actor']})" for r in skipped),
     ]
+
+
+async def _unheard(databases: Databases, sought: Sought) -> list[Line]:
+    """Outcomes of it that those who hear them hold, or were made to pass over, and why."""
+    of_it = """topic = ANY($1::text[]) AND EXISTS (SELECT FROM unnest($2::text[]) AS sought(id) WHERE
+                   headers @> jsonb_build_array(jsonb_build_array('ce_correlationid', sought.id)))"""
+    which = [outcome_topic(service) for service in DECIDERS], [str(each) for each in sought.ids]
+    lines = []
+    for hearer in ("gateway", "notifications"):
+        if hearer in databases:
+            query = f"SELECT reason, error, since FROM held WHERE {of_it} ORDER BY id LIMIT {SHOWN}"  # noqa: S608  # from above
+            for r in await databases[hearer].fetch(query, *which):
+                what = f"holds an outcome of it: {r['reason']}{_why(r['error'])}, since {r['since']:{MOMENT}}"
+                lines.append((hearer, what))
+            query = f"SELECT actor, reason, error FROM skipped WHERE {of_it} ORDER BY id LIMIT {SHOWN}"  # noqa: S608  # from above
+            for r in await databases[hearer].fetch(query, *which):
+                lines.append((hearer, f"passed over an outcome of it{_why(r['error'])}: {r['reason']} ({r['actor']})"))
+    return lines
 
 
 def _why(error: Mapping[str, Any] | None) -> str:

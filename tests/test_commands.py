@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from registry.__main__ import DECIDERS
 
+from ocop import databases, oracle, stack
+from ocop.__main__ import ask_oracle
+from ocop.errors import OcopError
 from servicekit import breaker, database
 from servicekit.decider import Deciders
 from servicekit.kafka import start_producer
@@ -218,6 +222,18 @@ async def test_without_a_stack_or_with_one_that_is_down_a_line_says_so(tmp_path:
     )
     for done in await asyncio.gather(*(typed(here, *command) for command in commands)):
         assert "not answer" in refusal(done)
+
+
+def test_the_oracle_judges_nothing_while_something_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def moving(*_: Any) -> list[str]:
+        return ["gateway: 3 rows in the outbox", "national: 5 records not read"]
+
+    monkeypatch.setattr(databases, "memory", dict)
+    monkeypatch.setattr(stack, "kafka_bootstrap", str)
+    monkeypatch.setattr(stack, "application_urls", dict)
+    monkeypatch.setattr(oracle, "wait_until_quiet", moving)
+    with pytest.raises(OcopError, match=r"Nothing was judged.*3 rows in the outbox; national: 5 records not read"):
+        ask_oracle()
 
 
 async def test_numbers_that_are_none_of_a_row_are_refused(databases: Databases) -> None:

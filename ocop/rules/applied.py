@@ -1,14 +1,7 @@
 """O3: every reader has applied 1 … n of every subject, each once, or the next number is held as failed."""
 
-import json
-from collections.abc import Collection
-from uuid import UUID, uuid5
-
-from notifications.domain import REVOKED
-
-from contracts.outcome import FINAL
 from contracts.topics import TOPICS
-from ocop.rules.evidence import Connection, Finding, Record, rows, skipped, uuid_of
+from ocop.rules.evidence import Connection, Finding, rows, skipped
 
 
 async def applied(reader: str, connection: Connection, topic: str, owner: Connection) -> list[Finding]:
@@ -48,51 +41,3 @@ async def applied(reader: str, connection: Connection, topic: str, owner: Connec
             text = f"national: {topic} has {count} event rows, {due} applied and not passed over"
             findings.append(Finding("O3", text))
     return findings
-
-
-class Deliveries:
-    """Sees all that notifications reads: each rejection, wait and revocation is one delivery, and there is no other."""
-
-    def __init__(self, skipped: Collection[tuple[str, UUID, int]]) -> None:
-        self._skipped = skipped
-        self._expected: dict[UUID, UUID] = {}  # delivery -> its cause
-        self._ended: set[UUID] = set()
-
-    def see(self, record: Record) -> None:
-        """One record of an outcome topic or of the recognitions."""
-        if not record.topic.endswith(".outcome"):
-            cause = uuid_of(record.said("ce_id"))
-            if cause is not None and record.said("ce_type") == REVOKED and record.number not in self._skipped:
-                self._expected[uuid5(cause, "revoked")] = cause
-            return
-        try:
-            outcome = json.loads(record.value)
-            cause, state = UUID(outcome["submission_id"]), outcome["state"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return  # O2 names it
-        if state in ("rejected", "waiting"):
-            self._expected[uuid5(cause, state)] = cause
-        if state in FINAL:
-            self._ended.add(cause)
-
-    async def compare(self, connection: Connection) -> list[Finding]:
-        """What is missing among the deliveries, or too many, when all topics have been seen."""
-        named = "queue IS NOT NULL OR source <> ''"
-        if await connection.fetchval(
-            f"""SELECT EXISTS (SELECT FROM held WHERE {named}
-                               UNION ALL SELECT FROM skipped WHERE n IS NULL AND ({named}))"""  # noqa: S608  # from above
-        ):
-            return []  # what was put aside explains itself; which deliveries hang on it cannot be told
-        # What names nothing hangs on nothing: it was thrown in beside what was said.
-        findings = []
-        missing = dict(self._expected)
-        async for row in rows(connection, "SELECT id, rule, cause, cancelled, mail FROM delivery"):
-            if missing.pop(row["id"], None) is None:
-                findings.append(
-                    Finding("O3", f"notifications: nothing asks for {row['rule']} {row['cause']}", row["cause"])
-                )
-            elif row["rule"] == "waiting" and row["cause"] in self._ended and not (row["cancelled"] or row["mail"]):
-                findings.append(Finding("O3", f"notifications: {row['cause']} no longer waits", row["cause"]))
-        for cause in missing.values():
-            findings.append(Finding("O3", f"notifications: {cause} has no delivery", cause))
-        return findings

@@ -6,8 +6,10 @@ from contracts.submission import WITHDRAWN
 from ocop.rules.evidence import Connection, Finding, Named, rows
 
 HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
-# With the reason of the last outcome that says so; what a conflict was told is of another copy.
-ACCEPTED = """SELECT s.source, s.event_id, s.type, s.state, o.code, o.pointer FROM submission s
+# With the reason of the last outcome that says so; what a conflict was told is of another copy. What waits in the
+# backfill lane has not been sent.
+ACCEPTED = """SELECT s.source, s.event_id, s.type, s.state, o.code, o.pointer,
+                     s.state = 'received' AND s.fed_at IS NOT DISTINCT FROM 'infinity' AS in_lane FROM submission s
     LEFT JOIN LATERAL (SELECT code, pointer FROM outcome o
                        WHERE o.source = s.source AND o.event_id = s.event_id AND o.state = s.state
                          AND o.code IS DISTINCT FROM 'conflict' ORDER BY o.number DESC LIMIT 1) o ON true
@@ -41,7 +43,8 @@ async def _states(gateway: Connection, service: str, decider: Connection) -> lis
         event = (intern(row["source"]), row["event_id"])
         accepted.add(event)
         if event not in inbox:
-            found(event, "was accepted and never arrived")
+            if not row["in_lane"]:
+                found(event, "was accepted and never arrived")
             continue
         (state, reason, made), reasons = inbox[event], held.get(event, [])
         if state == "applied" and made != (row["type"] != WITHDRAWN):

@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import TOPICS
-from servicekit import access
+from servicekit import access, log
 
 # Who reads which numbered topics.
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -75,7 +75,8 @@ class Record:
     def number(self) -> tuple[str, UUID, int] | None:
         """On a numbered topic: the topic, the subject, and its number."""
         subject, number = uuid_of(self.said("ce_subject")), self.said("ce_subjectsequence") or ""
-        return (self.topic, subject, int(number)) if subject and number.isdigit() else None
+        readable = number.isascii() and number.isdigit() and len(number) < 19  # as readers read it
+        return (self.topic, subject, int(number)) if subject and readable else None
 
 
 class Witness(Protocol):
@@ -118,6 +119,13 @@ async def records(bootstrap: str, topic: str) -> AsyncIterator[Record]:
             unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
     finally:
         await consumer.stop()
+
+
+async def shortened(bootstrap: str, topic: str) -> bool:
+    """Whether records are gone from its start: by retention, or by hand."""
+    async with log.opened(bootstrap, "ocop-oracle") as consumer:
+        starts, _ = await log.limits(consumer, [topic])
+        return any(starts.values())
 
 
 async def rows(connection: Connection, query: str, *arguments: Any) -> AsyncIterator[asyncpg.Record]:

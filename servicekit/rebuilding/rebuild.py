@@ -27,7 +27,7 @@ from servicekit.rebuilding.difference import Difference, Standing
 from servicekit.rebuilding.filling import Filling, Pace, Say
 from servicekit.topic_ids import topic_ids
 
-LOCK: Final = 0x0C0B_0003  # one rebuild at a time per database
+LOCK: Final = 0x0C0B_0005  # one rebuild at a time per database
 
 
 class RebuildError(Exception):

@@ -56,6 +56,8 @@ async def make(connection: Connection, projections: Sequence[Projection]) -> boo
                 await connection.execute(f"ALTER TABLE {NAME}.{table} SET ({options})")
         for table in BESIDE:
             await connection.execute(f"CREATE TABLE {NAME}.{table} (LIKE public.{table} INCLUDING ALL)")
+        # What an operator has passed over is on no topic: it is looked up where it was written.
+        await connection.execute(f"CREATE VIEW {NAME}.skipped AS TABLE public.skipped")
     return bool(left)
 
 

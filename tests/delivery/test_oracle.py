@@ -1,15 +1,17 @@
 """The oracle sees what it is there to see: each planted break is found, and named by its rule."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from national.projections import PROJECTIONS
 
+from contracts.topics import TOPICS
 from ocop import oracle
 from ocop.trace import trace
-from servicekit import database
+from servicekit import database, log
 from servicekit.kafka import start_producer
 from servicekit.message import decode
 from servicekit.projector import Event
@@ -34,6 +36,7 @@ async def quiet(kafka_topics: str, databases: Databases, tmp_path: Path) -> Asyn
         await under_test.submit(
             [recognised("1", id_="r1"), revoked("1", id_="rr1"), product("SP-L", "CT-L", id_="late")]
         )
+        await under_test.settled()  # else the owner's partition may be read before the late one's
         await under_test.submit([owner("CT-L", id_="ol")])
         await under_test.settled()
         for process in under_test.processes:
@@ -48,6 +51,21 @@ HELD = (
 # What a reader of the recognitions puts aside when it stands at 1: of which number, and as what.
 STANDS = f"""UPDATE stream SET applied = 1 WHERE applied = 2;
     {HELD} SELECT topic, subject, %s, '%s', NULL, NULL, '[]', '', topic, 0, 1000000 FROM stream"""  # noqa: S608  # from above
+
+# An outcome that says so of a delivery's cause, put aside by notifications: held, or passed over.
+SAYS = "convert_to(json_build_object('submission_id', cause, 'state', '%s')::text, 'UTF8')"
+ASIDE = f"""{HELD} SELECT topic, cause, NULL, 'failed', 'x', 'y', '[]', {SAYS}, topic, 0,
+           1000000 + row_number() OVER () FROM (SELECT 'ocop.registry.outcome' AS topic, cause FROM %s) d"""  # noqa: S608  # from above
+OVER = f"""INSERT INTO skipped (queue, subject, source, event_id, headers, payload, topic, since, actor, reason)
+    SELECT topic, cause, 'x', 'y', '{{}}', {SAYS}, topic, now(), 'test', 'test'
+    FROM (SELECT 'ocop.registry.outcome' AS topic, cause FROM %s) d"""  # noqa: S608  # from above
+UNSENT = "DELETE FROM delivery WHERE rule = 'rejected'"
+
+# Accepted beside the others: fed by the backfill lane at that moment, or still in it.
+IN_LANE = """INSERT INTO submission (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
+                                     digest, body, headers, payload, received_at, repeat_at, state, fed_at)
+    SELECT gen_random_uuid(), tenant, source, 'in-lane', namespace, type, subject, subject_ref, service, digest,
+           body, headers, payload, received_at, repeat_at, 'received', '%s' FROM submission WHERE event_id = 'o3'"""
 
 # What is done to a database as its owner, and the beginning of what the oracle must say.
 BREAKS: list[tuple[str, str, str]] = [
@@ -118,6 +136,20 @@ BREAKS: list[tuple[str, str, str]] = [
         "O3 notifications: nothing asks",
     ),
     ("notifications", "UPDATE delivery SET cancelled = false WHERE cancelled", "O3 notifications"),
+    ("notifications", f"{ASIDE % ('waiting', 'delivery')}; {UNSENT}", "O3 notifications"),
+    ("notifications", f"{OVER % ('waiting', 'delivery')}; {UNSENT}", "O3 notifications"),
+    (
+        "notifications",
+        ASIDE % ("waiting", "delivery") + "; UPDATE delivery SET cancelled = false WHERE cancelled",
+        "O3 notifications",
+    ),
+    ("notifications", "DELETE FROM delivery WHERE rule = 'revoked'", "O3 notifications"),
+    (
+        "notifications",
+        "UPDATE delivery SET id = gen_random_uuid(), rule = 'waiting' WHERE rule = 'rejected'",
+        "O3 notifications: nothing asks",
+    ),
+    ("gateway", IN_LANE % "now", "O1 registry: ('/provinces/2025-68/test', 'in-lane') was accepted and never arrived"),
     ("registry", 'UPDATE owner SET data = data || \'{"ref":"CT-0"}\'', "O4 registry: owner"),
     ("registry", "DELETE FROM product", "O4 registry: product"),
     ("national", "UPDATE product_period SET name = 'x' WHERE name LIKE '%SP-3'", "O4 national.product_period"),
@@ -147,7 +179,17 @@ BREAKS: list[tuple[str, str, str]] = [
 
 
 # What explains itself.
-EXPLAINED = [("notifications", STANDS % (2, "failed"))]
+EXPLAINED = [
+    ("notifications", STANDS % (2, "failed")),
+    ("notifications", STANDS % (2, "failed") + "; DELETE FROM delivery WHERE rule = 'revoked'"),
+    ("notifications", f"WITH d AS ({UNSENT} RETURNING cause) {ASIDE % ('rejected', 'd')}"),
+    ("notifications", f"WITH d AS ({UNSENT} RETURNING cause) {OVER % ('rejected', 'd')}"),
+    (
+        "notifications",
+        "WITH d AS (UPDATE delivery SET cancelled = false WHERE cancelled RETURNING cause) " + ASIDE % ("applied", "d"),
+    ),
+    ("gateway", IN_LANE % "infinity"),
+]
 
 
 async def test_each_planted_break_is_found(quiet: System, databases: Databases) -> None:
@@ -272,3 +314,39 @@ async def test_a_number_that_was_passed_over_is_not_missed(quiet: System) -> Non
     await national.execute("DELETE FROM held")
     await national.close()
     assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
+
+
+async def test_what_retention_has_taken_is_not_missed_as_long_as_the_gateway_knows_it(quiet: System) -> None:
+    await _forget(quiet.bootstrap, [topic.name for topic in TOPICS.values() if topic.kind != "domain"])
+    assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
+    gateway = await database.connect(quiet.databases["gateway"].superuser)
+    # Read by notifications, and gone before the gateway had read it: which number was a wait nobody knows.
+    assert await gateway.execute("DELETE FROM outcome WHERE event_id = 'late' AND number = 1") == "DELETE 1"
+    assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
+    assert await gateway.execute("DELETE FROM outcome WHERE event_id = 'again'") == "DELETE 1"
+    await gateway.close()
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    for expected in (
+        "O2 registry: the end of ('/provinces/2025-68/test', 'again') was never said",
+        "O3 notifications: nothing asks for rejected",
+    ):
+        assert any(each.startswith(expected) for each in findings), findings
+
+
+async def _forget(bootstrap: str, topics: Sequence[str]) -> None:
+    """Removes all that lies on these topics, as retention does."""
+    async with log.opened(bootstrap, "test") as consumer:
+        _, ends = await log.limits(consumer, topics)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_records({partition: RecordsToDelete(before_offset=end) for partition, end in ends.items()})
+    await admin.close()
+
+
+async def test_what_waits_in_the_backfill_lane_is_not_on_its_way(quiet: System) -> None:
+    await quiet.execute("gateway", IN_LANE % "infinity")
+    assert await oracle.wait_until_quiet(quiet.bootstrap, quiet.urls, 10) == []
+    await quiet.execute("gateway", "UPDATE submission SET fed_at = clock_timestamp() WHERE event_id = 'in-lane'")
+    assert await oracle.wait_until_quiet(quiet.bootstrap, quiet.urls, 0) == [
+        "gateway: 1 submissions without an outcome"
+    ]

@@ -45,7 +45,6 @@ class Drill:
     load: Load
     gateways: list[str]  # where the load goes
     excused: set[str] = field(default_factory=set)  # what the verdict finds, and what the drill is bound to leave
-    unasked: str | None = None  # the same, of the oracle
     part: int = 0
 
     async def backup(self, databases: Databases, service: str) -> str:
@@ -176,7 +175,7 @@ async def drill(bootstrap: str, databases: Databases, directory: Path, seed: int
         under_test.refused = verdict.refused(entries)
         await oracle.wait_until_quiet(bootstrap, under_test.urls, 90)
         await made.ask_again()
-        await under_test.settled(90, made.unasked)
+        await under_test.settled(90)
         found = [str(each) for each in await verdict.compare(bootstrap, under_test.urls["gateway"], entries)]
         assert [each for each in found if not any(text in each for text in made.excused)] == []
         assert {end for end in (await made.final_outcomes()).values() if " " in end} == set(), "decided otherwise"
@@ -281,7 +280,6 @@ async def test_a_reading_service_set_back_reads_again(
 
 
 NOT_AGAIN = "is on no topic as it was accepted"  # of submissions, what had its end is not said again
-ONLY_THE_LAST = "nothing asks for waiting"  # of outcomes, only the last is said again
 KINDS = {
     "submission": [topic.name for topic in TOPICS.values() if topic.kind == "submission"],
     "domain": [topic.name for topic in TOPICS.values() if topic.kind == "domain"],
@@ -305,14 +303,8 @@ async def test_topics_lost(kafka_topics: str, databases: Databases, tmp_path: Pa
         assert {name for counts in said for name, count in counts.items() if count} >= set(KINDS[kind])
         for writer in writers:
             await (_start_gateways(made) if writer == "gateway" else made.system.start(writer))
-        _leave(made, kind)
-
-
-def _leave(made: Drill, kind: str) -> None:
-    if kind in ("submission", "every"):
-        made.excused.add(NOT_AGAIN)
-    if kind in ("outcome", "every"):
-        made.unasked = ONLY_THE_LAST
+        if kind in ("submission", "every"):
+            made.excused.add(NOT_AGAIN)
 
 
 FIGURES = (
@@ -352,7 +344,7 @@ async def test_figures_are_as_they_were_when_all_topics_have_been_lost(
             await until(read_anew, 60)
             await made.quiet()
             assert await made.figures() == figures
-        _leave(made, "every")
+        made.excused.add(NOT_AGAIN)
 
 
 async def test_a_service_that_is_up_is_not_adopted(kafka_topics: str, databases: Databases, tmp_path: Path) -> None:

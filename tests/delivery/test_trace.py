@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from ocop import oracle
 from ocop.errors import OcopError
 from ocop.oracle import wait_until_quiet
 from ocop.trace import trace
 from tests.delivery.system import system
 from tests.engines import Databases
 from tests.submissions import owner, product
+from tests.typed import said
 
 
 async def test_each_submission_is_followed_to_where_it_is(
@@ -57,3 +60,25 @@ async def test_each_submission_is_followed_to_where_it_is(
 
         with pytest.raises(OcopError, match="no submission"):
             await trace(kafka_topics, under_test.urls, "nobody")
+
+
+async def test_who_has_passed_a_submission_over_and_who_holds_what_became_of_it(
+    kafka_topics: str, databases: Databases, tmp_path: Path, producer: AIOKafkaProducer
+) -> None:
+    services = ["gateway", "registry", "notifications"]
+    async with system(kafka_topics, databases, tmp_path, services) as under_test:
+        await under_test.start("gateway")
+        await under_test.start("notifications")
+        await under_test.start("registry", module="tests.delivery.broken_registry")
+        await under_test.submit([owner("CT-BUG", id_="bug", business_name="Hợp tác xã BUG")])
+        await under_test.settled()
+        registry, notifications = under_test.databases["registry"], under_test.databases["notifications"]
+        await said(registry, "dlq", "skip", "registry", "1", "--reason", "bản ghi thử", "--actor", "Lan")
+        outcome, *_ = [record async for record in oracle.records(kafka_topics, "ocop.registry.outcome")]
+        await producer.send_and_wait(outcome.topic, b"nobody can read this", headers=list(outcome.headers))
+        assert not await wait_until_quiet(kafka_topics, under_test.urls, 30)
+        await said(notifications, "dlq", "drop", "notifications", "1", "--reason", "rác", "--actor", "Lan")
+        way = [" ".join(line) for line in await trace(kafka_topics, under_test.urls, "bug")]
+        assert "registry passed over, RuntimeError: a bug: bản ghi thử (Lan)" in way
+        assert any(line.startswith("gateway holds an outcome of it: failed, undecodable: ") for line in way), way
+        assert any(line.startswith("notifications passed over an outcome of it, undecodable: ") for line in way), way

@@ -56,7 +56,7 @@ MUTANTS = (
         "            await self._settle(list(assigned))",
         "            pass",
         f"{TEST}::test_where_somebody_else_has_been_is_put_back",
-        "a partition whose place is not known is settled before its first records are taken, and by `_settle_rest`",
+        "a partition whose place is not known is settled before its first records are taken, and by `_look_round`",
     ),
     mutant(
         "first-record-compared",

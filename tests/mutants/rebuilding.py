@@ -56,6 +56,14 @@ MUTANTS = (
         f"{TEST}::test_what_stands_before_a_gap_is_held_by_the_rebuilt_tables_too",
     ),
     mutant(
+        "dropped-unseen-by-the-shadow",
+        "bytes that name nothing are held once or stay dropped",
+        SHADOW,
+        '        await connection.execute(f"CREATE VIEW {NAME}.skipped AS TABLE public.skipped")\n',
+        "",
+        f"{TEST}::test_bytes_that_name_nothing_are_held_once_or_stay_dropped",
+    ),
+    mutant(
         "comparison-sees-nothing",
         "rows that are not the same are seen",
         "servicekit/rebuilding/difference.py",
