@@ -19,6 +19,7 @@ from servicekit import adopt as adopting
 from servicekit import audit
 from servicekit import republish as republishing
 from servicekit.adopt import Adopted, AdoptError
+from servicekit.setback import SetBackError
 
 
 def adopt(
@@ -74,6 +75,8 @@ def republish(
     notes.print("Taking the relay's place; where one leads, that takes half a minute.", style="dim")
     try:
         counts = asyncio.run(run())
+    except SetBackError as error:
+        raise OcopError(f"{error}. `ocop adopt {of.name}` first, with all its replicas down.") from error
     except (KafkaError, TimeoutError) as error:
         raise OcopError(f"Kafka did not take it all: {error!r}. Call it again; repeats do no harm.") from error
     for name, count in counts.items():

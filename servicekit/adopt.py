@@ -3,14 +3,15 @@
 What readers have heard stays true: the same numbers, ids and causes. So domain events go to the log, the states and
 the numbering; final outcomes to the inbox, and of what is held, they take away what is finished; an outcome that is
 not final only tells from which number to go on. So does one that names an event which is nowhere: the relay was killed
-between the two, and the event is made once more, under the same id. The position stays where the database has it: what
+between the two, and the event is made once more, under the same id. An end that only an event tells of gets its number
+after all outcomes were read, above what its sender was told before. The position stays where the database has it: what
 was decided is read again and gets its outcome again, what nobody has heard of is decided now.
 
 A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,7 @@ class Adopted:
     submissions: int = 0
     finished: int = 0  # held rows whose end was on a topic
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    unsaid: set[Event] = field(default_factory=set)  # submissions whose end was on no topic, only what follows from it
 
 
 async def adopt(connection: Connection, bootstrap: str, service: str, submissions: Take | None = None) -> Adopted:
@@ -61,6 +63,7 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     epochs = await topic_ids(bootstrap, [topic.name for topic in topics])
     for topic in topics:
         await _adopt_topic(connection, bootstrap, topic, submissions, found)
+    await _number(connection, found.unsaid)
     if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
         found.finished = await _finish(connection)
     await relay.confirm(connection, found.ends, epochs)
@@ -76,17 +79,17 @@ async def _adopt_topic(
             assert submissions is not None  # only the gateway writes these topics
             found.submissions += await submissions(connection, said)
         elif topic.kind == "outcome":
-            found.outcomes += await _outcomes(connection, said)
+            found.outcomes += await _outcomes(connection, said, found.unsaid)
         else:
             assert topic.aggregate is not None  # a domain topic is an aggregate's
-            found.events += await _events(connection, topic.aggregate, said)
+            found.events += await _events(connection, topic.aggregate, said, found.unsaid)
         found.ends[partition] = max(found.ends.get(partition, 0), messages[-1].offset + 1)
 
 
 # ---------------------------------------------------------------- a deciding service
 
 
-async def _events(connection: Connection, aggregate: str, said: Sequence[Message]) -> int:
+async def _events(connection: Connection, aggregate: str, said: Sequence[Message], unsaid: set[Event]) -> int:
     """Domain events into log, numbering, state and inbox; those already there are left."""
     ids = [event_id for message in said if (event_id := message.named_uuid("id"))]
     known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", ids)}
@@ -118,9 +121,8 @@ async def _events(connection: Connection, aggregate: str, said: Sequence[Message
         message = new[event_id]
         row.submission_id = row.submission_id or message.named_uuid("correlationid")
         if row.state != "applied":
-            # Its outcome may never have been sent: it gets a number, and is told to whoever asks again.
             row.state, row.code, row.pointer, row.params = "applied", None, None, {}
-            row.outcome_seq += 1
+            unsaid.add(event)
         if event_id not in row.event_ids:
             row.event_ids.append(event_id)
         row.changed = True
@@ -183,18 +185,19 @@ def _find_origin(value: Any, submission_id: str) -> Event | None:
     return None
 
 
-async def _outcomes(connection: Connection, said: Sequence[Message]) -> int:
+async def _outcomes(connection: Connection, said: Sequence[Message], unsaid: set[Event]) -> int:
     """Final outcomes into the inbox; of the others, and of what another copy of an id was told, only the number."""
     told = [(message, message.data) for message in said if isinstance(message.data, Outcome)]
     rows = await inbox.read(connection, [(outcome.source, outcome.event_id) for _, outcome in told])
     named = [event_id for _, outcome in told for event_id in outcome.event_ids]
     known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", named)}
     for message, outcome in told:
-        row = rows.setdefault(
-            (outcome.source, outcome.event_id), InboxRow(outcome.submission_id, None, state="said", new=True)
-        )
+        event = (outcome.source, outcome.event_id)
+        row = rows.setdefault(event, InboxRow(outcome.submission_id, None, state="said", new=True))
         number = message.named_number("subjectsequence") or 0
         final = outcome.state in FINAL and outcome.code != "conflict" and known.issuperset(outcome.event_ids)
+        if final:
+            unsaid.discard(event)
         if final and (number >= row.outcome_seq or row.state not in FINAL):
             row.state, row.code, row.pointer, row.params = outcome.state, outcome.code, outcome.pointer, outcome.params
             row.event_ids = list(outcome.event_ids)
@@ -219,6 +222,15 @@ def _about(message: Message, outcome: Outcome) -> records.About:
         time=message.envelope.time,
         received_at=message.envelope.recordedtime,
     )
+
+
+async def _number(connection: Connection, unsaid: Iterable[Event]) -> None:
+    """Ends that nobody has heard get a number above all that was told before, and are told to whoever asks again."""
+    rows = await inbox.read(connection, unsaid)
+    for row in rows.values():
+        row.outcome_seq += 1
+        row.changed = True
+    await inbox.write(connection, rows)
 
 
 async def _finish(connection: Connection) -> int:

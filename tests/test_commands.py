@@ -272,6 +272,8 @@ async def test_what_was_said_is_said_again_and_adopted(databases: Databases, kaf
     assert [line[2:4] for line in done] == [["Lan", "republished"], ["Lan", "republish"]], "before it begins, and after"
     wrong = await refused(made, "republish", "registry", "--topic", "ocop.evaluation.outcome", bootstrap=kafka_topics)
     assert "is not written by registry" in wrong
+    hidden = await refused(lost, "republish", "registry", "--actor", "Lan", bootstrap=kafka_topics)
+    assert "set back" in hidden and "`ocop adopt registry` first" in hidden
     adopted = await said(lost, "adopt", "registry", "--actor", "Lan", bootstrap=kafka_topics)
     assert "Adopted: 1 events, 1 outcomes" in adopted
     assert "Lan  adopt" in await said(lost, "operations", "registry")

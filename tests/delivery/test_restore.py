@@ -1,6 +1,7 @@
 """Restore drills under load: a database set back, a topic lost; nothing is lost, decided twice or decided otherwise."""
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
@@ -21,8 +22,9 @@ from servicekit import database, log, relay
 from servicekit.adopt import Adopted, AdoptError, adopt
 from servicekit.database import Connection
 from servicekit.decider import Deciders
+from servicekit.message import Message
 from servicekit.republish import republish
-from servicekit.setback import unknown_records
+from servicekit.setback import SetBackError, unknown_records
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
@@ -397,11 +399,21 @@ EVENTS_OF, ENDS_OF = "ocop.registry.owner", "ocop.registry.outcome"
 
 async def decide(connection: Connection, *submissions: dict[str, Any]) -> None:
     """The registry takes these, and whatever they have made ready."""
-    messages = [Province().message(each) for each in submissions]
+    await take(connection, *(Province().message(each) for each in submissions))
+
+
+async def take(connection: Connection, *messages: Message) -> None:
+    """The registry takes these records, and whatever they have made ready."""
     async with connection.transaction():
         await REGISTRY.handle(connection, messages)
     async with connection.transaction():
         await REGISTRY.drain(connection, await REGISTRY.ready(connection, 500))
+
+
+def outcome_of(row: asyncpg.Record) -> tuple[str, int, str]:
+    """Of which event it tells, under which number, and what; of a domain event nothing."""
+    said = json.loads(row["payload"])
+    return (said.get("event_id", ""), int(row["headers"]["ce_subjectsequence"]), said.get("state", ""))
 
 
 async def to_say(connection: Connection, where: str = "true") -> list[asyncpg.Record]:
@@ -460,6 +472,43 @@ async def test_what_was_said_is_known_again_as_it_was_said(
     assert await connection.fetchval("SELECT sum(next_offset) FROM relayed") == len(said)
     await connection.close()
     assert await unknown(made, kafka_topics) == set()
+
+
+async def test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """Its sender was told before that it waits, or failed; whoever hears both must take the end for news."""
+    made, province = await databases.make("registry"), Province()
+    early, late = [province.message(product(f"SP-{name}", "CT-1", id_=name)) for name in ("early", "late")]
+    connection = await database.connect(made.app)
+    await take(connection, early)
+    waits = await to_say(connection)
+    await connection.close()
+    saved = await databases.save(made)
+
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await connection.execute("UPDATE held SET ready = true")
+        (head,) = await REGISTRY.ready(connection, 500)
+        await REGISTRY.fail_head(connection, head, {"class": "KeyError", "text": "a bug"})
+    await take(connection, late)
+    await connection.execute("UPDATE held SET ready = true WHERE reason = 'failed'")
+    await take(connection, province.message(owner("CT-1", id_="owner")))
+    rows = await to_say(connection)
+    unsaid = {("early", 3, "applied"), ("late", 2, "applied")}
+    said = [row for row in rows if outcome_of(row) not in unsaid]
+    assert len(said) == len(rows) - len(unsaid) > len(waits)
+    await relay.send(producer, said)
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    await connection.execute("DELETE FROM outbox")
+    await take(connection, late, early)  # read again, and sent again by the gateway
+    assert {outcome_of(row) for row in await to_say(connection)} == unsaid
+    await connection.close()
 
 
 async def test_a_number_that_is_missing_on_a_topic_is_not_passed_over(
@@ -523,6 +572,32 @@ async def test_what_is_said_again_is_what_was_said(kafka_topics: str, databases:
     ]
     first = [(row["topic"], row["key"], row["headers"], row["payload"]) for row in said]
     assert _by_key(again) == _by_key(first)
+
+
+async def test_who_does_not_know_what_it_has_said_says_nothing_again(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """What it says would be confirmed behind what it does not know, and hide that."""
+    made = await databases.make("registry")
+    connection = await database.connect(made.app)
+    await decide(connection, owner("CT-1"))
+    await connection.close()
+    saved = await databases.save(made)
+    connection = await database.connect(made.app)
+    await decide(connection, owner("CT-2"))
+    await relay.send(producer, await to_say(connection, f"topic = '{EVENTS_OF}'"))
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    with pytest.raises(SetBackError, match="does not know ocop.registry.owner/"):
+        await republish(connection, kafka_topics, "registry")
+    assert await connection.fetchval("SELECT count(*) FROM relayed") == 0
+    assert await unknown(made, kafka_topics) == {EVENTS_OF}
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    assert (await republish(connection, kafka_topics, "registry"))[EVENTS_OF] == 2
+    await connection.close()
 
 
 async def test_a_lost_topic_is_made_in_the_relays_place(kafka_topics: str, databases: Databases) -> None:

@@ -128,6 +128,22 @@ MUTANTS = (
         f"{RESTORE}::test_an_outcome_whose_event_never_came_to_its_topic_is_decided_again",
     ),
     mutant(
+        "end-numbered-too-early",
+        "an end that only its event tells of gets a number above all that was told before",
+        ADOPT,
+        "            unsaid.add(event)\n",
+        "            row.outcome_seq += 1\n",
+        f"{RESTORE}::test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own",
+    ),
+    mutant(
+        "said-again-though-set-back",
+        "a service that has said more than it knows says nothing again",
+        REPUBLISH,
+        "    await still_knows(connection, bootstrap, service)\n",
+        "",
+        f"{RESTORE}::test_who_does_not_know_what_it_has_said_says_nothing_again",
+    ),
+    mutant(
         "gap-adopted",
         "a number that is missing on a topic is not passed over",
         ADOPT,
