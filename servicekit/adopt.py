@@ -63,8 +63,8 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     epochs = await topic_ids(bootstrap, [topic.name for topic in topics])
     for topic in topics:
         await _adopt_topic(connection, bootstrap, topic, submissions, found)
-    await _number(connection, found.unsaid)
     if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
+        await _number(connection, found.unsaid)
         found.finished = await _finish(connection)
     await relay.confirm(connection, found.ends, epochs)
     return found

@@ -28,7 +28,7 @@ from servicekit.setback import SetBackError, unknown_records
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
-from tests.delivery.system import SERVICES, System, system
+from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Database, Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated
 from tests.typed import said
@@ -115,13 +115,17 @@ class Drill:
         await until(more, 60)
 
     async def stands_still(self, service: str) -> None:
-        """Starts a service and waits until it says that its database was set back; then stops it."""
-        process = await self.system.start(service, ready=False)
+        """Starts a service and waits until it says that its database was set back; then stops it. A gateway gets the
+        load meanwhile, and takes nothing."""
+        process = await start_set_back(self.system, service)
+        if service == "gateway":
+            self.gateways[:] = [process.url]
+            before = self.load.answers["unavailable"]
 
-        async def says() -> bool:
-            return any("set back" in each for each in await process.missing())
+            async def refused() -> bool:
+                return self.load.answers["unavailable"] > before + 20
 
-        await until(lambda: _quietly(says), 30)
+            await until(refused, 60)
         process.kill()
 
     async def ask_again(self) -> None:
@@ -144,6 +148,17 @@ class Drill:
                WHERE state IN ('applied', 'rejected', 'withdrawn') AND code IS DISTINCT FROM 'conflict' GROUP BY 1""",
         )
         return dict(rows)
+
+
+async def start_set_back(under_test: System, service: str) -> Process:
+    """Starts a service and waits until it says that its database was set back."""
+    process = await under_test.start(service, ready=False)
+
+    async def says() -> bool:
+        return any("set back" in each for each in await process.missing())
+
+    await until(lambda: _quietly(says), 30)
+    return process
 
 
 async def _quietly(ask: Any) -> bool:
@@ -257,6 +272,40 @@ async def test_the_gateway_set_back(kafka_topics: str, databases: Databases, tmp
         again = await under_test.fetch("gateway", "SELECT id, source, event_id, digest FROM submission ORDER BY 1")
         assert again == answered, "what was answered for has the id that was answered"
         await _start_gateways(made)
+
+
+async def test_a_gateway_that_was_set_back_takes_nothing_until_it_has_adopted(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    """What it accepted in the lost hour would be accepted again, and its receipt would be one of nothing."""
+    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry"]) as under_test:
+        made = under_test.databases["gateway"]
+        saved = await databases.save(made)
+        await under_test.start("registry")
+        gateway = await under_test.start("gateway")
+        key = {"Authorization": f"Bearer {await under_test.key('2025-68', 'test')}"}
+        (first,) = await under_test.submit([owner("CT-1", id_="e1")])
+        await under_test.settled()
+        gateway.kill()
+        await databases.set_back(made, saved)
+        gateway = await start_set_back(under_test, "gateway")
+        receipt = f"/v1/submissions/{first['submission_id']}"
+        for answer in (
+            await under_test.post([owner("CT-1", id_="e1")]),
+            await under_test.client.get(gateway.url + receipt, headers=key),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+            assert answer.headers["Retry-After"].isdigit()
+        gateway.kill()
+        connection = await database.connect(made.app)
+        async with connection.transaction():
+            assert (await adopt(connection, kafka_topics, "gateway", adoption.take)).submissions == 1
+        await connection.close()
+        under_test.keys.clear()  # that of the lost hour is lost with it
+        gateway = await under_test.start("gateway")
+        (again,) = await under_test.submit([owner("CT-1", id_="e1")])
+        assert (again["status"], again["submission_id"]) == ("duplicate", first["submission_id"])
+        await under_test.settled()
 
 
 async def _start_gateways(made: Drill) -> None:
@@ -590,7 +639,7 @@ async def test_who_does_not_know_what_it_has_said_says_nothing_again(
 
     await databases.set_back(made, saved)
     connection = await database.connect(made.app)
-    with pytest.raises(SetBackError, match="does not know ocop.registry.owner/"):
+    with pytest.raises(SetBackError, match=r"does not know ocop\.registry\.owner/"):
         await republish(connection, kafka_topics, "registry")
     assert await connection.fetchval("SELECT count(*) FROM relayed") == 0
     assert await unknown(made, kafka_topics) == {EVENTS_OF}
