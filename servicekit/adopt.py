@@ -3,8 +3,9 @@
 What readers have heard stays true: the same numbers, ids and causes. So domain events go to the log, the states and
 the numbering; final outcomes to the inbox, and of what is held, they take away what is finished; an outcome that is
 not final only tells from which number to go on. So does one that names an event which is nowhere: the relay was killed
-between the two, and the event is made once more, under the same id. An end that only an event tells of gets its number
-after all outcomes were read, above what its sender was told before. The position stays where the database has it: what
+between the two, and the event is made once more, under the same id. An end that only another record tells of (an event
+its submission's, an applied withdrawal its target's) gets its number after all outcomes were read, above what its
+sender was told before. The position stays where the database has it: what
 was decided is read again and gets its outcome again, what nobody has heard of is decided now.
 
 A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
@@ -19,6 +20,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from contracts.outcome import FINAL, Outcome
+from contracts.submission import WITHDRAWN
 from contracts.topics import TOPICS, Topic
 from servicekit import held, inbox, records, relay, state
 from servicekit.database import Connection
@@ -120,6 +122,8 @@ async def _events(connection: Connection, aggregate: str, said: Sequence[Message
         row = events.setdefault(event, InboxRow(None, None, new=True))
         message = new[event_id]
         row.submission_id = row.submission_id or message.named_uuid("correlationid")
+        if row.new:
+            row.about = _about(message, event, "", message.named_uuid("subject"))
         if row.state != "applied":
             row.state, row.code, row.pointer, row.params = "applied", None, None, {}
             unsaid.add(event)
@@ -186,9 +190,11 @@ def _find_origin(value: Any, submission_id: str) -> Event | None:
 
 
 async def _outcomes(connection: Connection, said: Sequence[Message], unsaid: set[Event]) -> int:
-    """Final outcomes into the inbox; of the others, and of what another copy of an id was told, only the number."""
+    """Final outcomes into the inbox, with what they took back; of the others, and of what another copy of an id was
+    told, only the number."""
     told = [(message, message.data) for message in said if isinstance(message.data, Outcome)]
-    rows = await inbox.read(connection, [(outcome.source, outcome.event_id) for _, outcome in told])
+    taken_back = {target for _, outcome in told if (target := _taken_back(outcome)) is not None}
+    rows = await inbox.read(connection, [*((outcome.source, outcome.event_id) for _, outcome in told), *taken_back])
     named = [event_id for _, outcome in told for event_id in outcome.event_ids]
     known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", named)}
     for message, outcome in told:
@@ -205,19 +211,36 @@ async def _outcomes(connection: Connection, said: Sequence[Message], unsaid: set
         if number > row.outcome_seq:
             row.outcome_seq, row.changed = number, True
         if row.changed:
-            row.about = _about(message, outcome)
+            row.about = _about(message, event, outcome.type, outcome.subject)
+    count = sum(row.changed for row in rows.values())
+    for target in taken_back:
+        row = rows.setdefault(target, InboxRow(None, None, new=True))
+        if row.state in FINAL:
+            continue
+        row.state, row.code, row.pointer, row.params, row.changed = "withdrawn", None, None, {}, True
+        unsaid.add(target)
     await inbox.write(connection, rows)
-    return sum(row.changed for row in rows.values())
+    return count
 
 
-def _about(message: Message, outcome: Outcome) -> records.About:
+def _taken_back(outcome: Outcome) -> Event | None:
+    """What a withdrawal took back whose own outcome this is: its target's may be on no topic."""
+    target = outcome.params.get("event_id")
+    if outcome.type != WITHDRAWN or outcome.state != "applied" or not isinstance(target, str):
+        return None
+    return (outcome.source, target)
+
+
+def _about(message: Message, event: Event, type_: str, subject: UUID | None) -> records.About:
+    """The submission that a record tells of. A domain event does not say of which type it was."""
     assert message.envelope is not None  # `ours` lets only what decodes through
+    submission_id = UUID(message.envelope.correlationid)
     return records.About(
-        submission_id=outcome.submission_id,
-        source=outcome.source,
-        event_id=outcome.event_id,
-        type=outcome.type,
-        subject=outcome.subject,
+        submission_id=submission_id,
+        source=event[0],
+        event_id=event[1],
+        type=type_,
+        subject=subject or submission_id,
         tenant=message.envelope.tenant,
         time=message.envelope.time,
         received_at=message.envelope.recordedtime,

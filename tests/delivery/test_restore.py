@@ -30,7 +30,7 @@ from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
 from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Database, Databases
-from tests.submissions import Province, owner, owner_updated, product, product_updated
+from tests.submissions import TENANT, Province, owner, owner_updated, product, product_updated, withdrawal
 from tests.typed import said
 from tests.waiting import until
 
@@ -557,6 +557,64 @@ async def test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own(
     await connection.execute("DELETE FROM outbox")
     await take(connection, late, early)  # read again, and sent again by the gateway
     assert {outcome_of(row) for row in await to_say(connection)} == unsaid
+    await connection.close()
+
+
+@pytest.mark.parametrize("heard", ["target", "withdrawal"])
+async def test_a_withdrawal_and_its_target_end_as_either_was_told(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer, heard: str
+) -> None:
+    """Their outcomes lie in several partitions; one may have been sent without the other."""
+    made, province = await databases.make("registry"), Province()
+    early, late = [province.message(product(f"SP-{name}", "CT-1", id_=name)) for name in ("early", "late")]
+    words = [province.message(withdrawal(name, id_=f"{name}'s")) for name in ("early", "late")]
+    connection = await database.connect(made.app)
+    await take(connection, early)
+    await connection.close()
+    saved = await databases.save(made)
+
+    connection = await database.connect(made.app)
+    await take(connection, late, *words)
+    rows = await to_say(connection)
+    ends = {row["id"]: outcome_of(row) for row in rows if outcome_of(row)[2] in ("withdrawn", "applied")}
+    assert sorted(ends.values()) == [
+        ("early", 2, "withdrawn"),
+        ("early's", 1, "applied"),
+        ("late", 2, "withdrawn"),
+        ("late's", 1, "applied"),
+    ]
+    unsaid = {id_: end for id_, end in ends.items() if (end[2] == "withdrawn") != (heard == "target")}
+    await relay.send(producer, [row for row in rows if row["id"] not in unsaid])
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    await connection.execute("DELETE FROM outbox")
+    await take(connection, province.message(owner("CT-1", id_="owner")))  # its partition is faster this time
+    await take(connection, early, late, *words)
+    again = {outcome_of(row) for row in await to_say(connection, f"topic = '{ENDS_OF}'")}
+    assert again == {*ends.values(), ("owner", 1, "applied")}
+    assert await connection.fetchval("SELECT count(*) FROM event") == 1
+    await connection.close()
+
+
+async def test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """Its tenant, to whom it is said, is the event's."""
+    lost, set_back = await databases.make("registry"), await databases.make("registry")
+    connection = await database.connect(lost.app)
+    await decide(connection, owner("CT-1", id_="o1"))
+    await relay.send(producer, await to_say(connection, f"topic = '{EVENTS_OF}'"))
+    await connection.close()
+
+    connection = await database.connect(set_back.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    assert await connection.fetchval("SELECT tenant FROM inbox") == TENANT
+    assert await republish(connection, kafka_topics, "registry", ENDS_OF) == {ENDS_OF: 1}
     await connection.close()
 
 

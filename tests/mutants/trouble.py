@@ -136,6 +136,22 @@ MUTANTS = (
         f"{RESTORE}::test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own",
     ),
     mutant(
+        "withdrawal-adopted-without-its-target",
+        "an applied withdrawal was heard: its target is withdrawn",
+        ADOPT,
+        '"withdrawn", None, None, {}, True\n        unsaid.add(target)\n',
+        '"said", None, None, {}, False\n',
+        f"{RESTORE}::test_a_withdrawal_and_its_target_end_as_either_was_told",
+    ),
+    mutant(
+        "adopted-without-its-tenant",
+        "an end that only its event tells of is said to the event's tenant",
+        ADOPT,
+        '            row.about = _about(message, event, "", message.named_uuid("subject"))\n',
+        "            pass\n",
+        f"{RESTORE}::test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once",
+    ),
+    mutant(
         "said-again-though-set-back",
         "a service that has said more than it knows says nothing again",
         REPUBLISH,
