@@ -274,6 +274,9 @@ async def test_what_was_said_is_said_again_and_adopted(databases: Databases, kaf
     assert "is not written by registry" in wrong
     hidden = await refused(lost, "republish", "registry", "--actor", "Lan", bootstrap=kafka_topics)
     assert "set back" in hidden and "`ocop adopt registry` first" in hidden
+    for _ in range(2):
+        told = await said(lost, "adopt", "registry", "--dry-run", bootstrap=kafka_topics)
+        assert "Would adopt: 1 events, 1 outcomes" in told and "Nothing was changed" in told
     adopted = await said(lost, "adopt", "registry", "--actor", "Lan", bootstrap=kafka_topics)
     assert "Adopted: 1 events, 1 outcomes" in adopted
     assert "Lan  adopt" in await said(lost, "operations", "registry")

@@ -13,9 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from gateway import adoption
+from gateway import adoption, intake
+from gateway.domain import Holder
+from gateway.request import Piece
 from registry.__main__ import DECIDERS
 
+from contracts.names import namespaces_of
 from contracts.topics import TOPICS
 from ocop import oracle, postgres, provision
 from servicekit import database, log, relay
@@ -616,6 +619,41 @@ async def test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once(
     assert await connection.fetchval("SELECT tenant FROM inbox") == TENANT
     assert await republish(connection, kafka_topics, "registry", ENDS_OF) == {ENDS_OF: 1}
     await connection.close()
+
+
+async def test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    made = await databases.make("gateway")
+    saved = await databases.save(made)
+    values = [owner("CT-1", id_="o"), product("SP-1", "CT-9", id_="p"), withdrawal("p", id_="w")]
+    pieces = [Piece(json.dumps(value).encode(), value) for value in values]
+    holder = Holder(TENANT, "test", namespaces_of(TENANT))
+    async with await database.open_pool(made.http) as pool:
+        answers = await intake.take(pool, holder, pieces, repeat_after_s=600)
+    assert [answer.status for answer in answers] == ["accepted"] * 3
+    connection = await database.connect(made.app)
+    await relay.send(producer, await to_say(connection))
+    answered = await taken(connection)
+    assert [row[0] for row in answered] == sorted(str(answer.submission_id) for answer in answers)
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        assert (await adopt(connection, kafka_topics, "gateway", adoption.take)).submissions == 3
+    assert await taken(connection) == answered
+    await connection.close()
+
+
+async def taken(connection: Connection) -> list[tuple[Any, ...]]:
+    """What the gateway has, with what each event's body says."""
+    rows = await connection.fetch(
+        """SELECT id::text, tenant, source, event_id, namespace, type, subject, subject_ref, service, digest,
+                  convert_from(body, 'UTF8')::jsonb -> 'data' AS data, headers, payload, received_at
+           FROM submission ORDER BY id"""
+    )
+    return [tuple(row) for row in rows]
 
 
 async def test_a_number_that_is_missing_on_a_topic_is_not_passed_over(

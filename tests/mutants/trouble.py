@@ -4,6 +4,7 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 
 RETRY, BREAKER, SETBACK = "servicekit/retry.py", "servicekit/breaker.py", "servicekit/setback.py"
 ADOPT, REPUBLISH = "servicekit/adopt.py", "servicekit/republish.py"
+ADOPTION = "services/gateway/gateway/adoption.py"
 TROUBLE, RESTORE = "servicekit/test_trouble.py", "delivery/test_restore.py"
 
 MUTANTS = (
@@ -150,6 +151,22 @@ MUTANTS = (
         '            row.about = _about(message, event, "", message.named_uuid("subject"))\n',
         "            pass\n",
         f"{RESTORE}::test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once",
+    ),
+    mutant(
+        "adopted-under-other-ids",
+        "what the gateway answered for has the id that was answered",
+        ADOPTION,
+        "        UUID(envelope.correlationid),\n",
+        "        UUID(envelope.subject),\n",
+        f"{RESTORE}::test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered",
+    ),
+    mutant(
+        "withdrawals-adopted-first",
+        "a withdrawal is about what its target is about",
+        ADOPTION,
+        "for withdrawals in (False, True):",
+        "for withdrawals in (True, False):",
+        f"{RESTORE}::test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered",
     ),
     mutant(
         "said-again-though-set-back",
