@@ -16,7 +16,10 @@ FINAL: Final = frozenset({"applied", "rejected", "withdrawn"})
 
 
 class Outcome(BaseModel):
-    """The state of a submission. `pointer` and `params` go with `code`; `event_ids` name domain events."""
+    """The state of a submission. `pointer` and `params` go with `code`; `event_ids` name domain events.
+
+    An applied withdrawal names no event; its `params` name the `event_id` that it took back.
+    """
 
     model_config = EVENT
 

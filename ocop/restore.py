@@ -19,10 +19,12 @@ from servicekit import adopt as adopting
 from servicekit import audit
 from servicekit import republish as republishing
 from servicekit.adopt import Adopted, AdoptError
+from servicekit.setback import SetBackError
 
 
 def adopt(
     service: Annotated[str, typer.Argument(help="The one whose database was set back; all its replicas are down.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be adopted.")] = False,
     actor: Actor = "",
 ) -> None:
     """Bring a database that was restored from a backup up to what the service has said since."""
@@ -31,7 +33,13 @@ def adopt(
 
     async def work(connection: asyncpg.Connection) -> Adopted:
         take = adoption.take if of.wire == "gateway" else None
+        trial = connection.transaction()
+        await trial.start()
         found = await adopting.adopt(connection, bootstrap(), of.wire, take)
+        if dry_run:
+            await trial.rollback()
+            return found
+        await trial.commit()
         counts = {"events": found.events, "outcomes": found.outcomes, "submissions": found.submissions}
         await audit.record(connection, named(actor), "adopt", counts | {"finished": found.finished})
         return found
@@ -40,10 +48,13 @@ def adopt(
         found = databases.work(of, work)
     except (AdoptError, KafkaError) as error:
         raise OcopError(str(error)) from error
-    console.print(
-        f"Adopted: {found.events} events, {found.outcomes} outcomes, {found.submissions} submissions; "
-        f"{found.finished} held rows were finished. Start {of.name} again."
+    counts = (
+        f"{found.events} events, {found.outcomes} outcomes, {found.submissions} submissions; {found.finished} held rows"
     )
+    if dry_run:
+        console.print(f"Would adopt: {counts} have had their end. Nothing was changed.")
+    else:
+        console.print(f"Adopted: {counts} were finished. Start {of.name} again.")
 
 
 def republish(
@@ -74,6 +85,8 @@ def republish(
     notes.print("Taking the relay's place; where one leads, that takes half a minute.", style="dim")
     try:
         counts = asyncio.run(run())
+    except SetBackError as error:
+        raise OcopError(f"{error}. `ocop adopt {of.name}` first, with all its replicas down.") from error
     except (KafkaError, TimeoutError) as error:
         raise OcopError(f"Kafka did not take it all: {error!r}. Call it again; repeats do no harm.") from error
     for name, count in counts.items():

@@ -3,14 +3,16 @@
 What readers have heard stays true: the same numbers, ids and causes. So domain events go to the log, the states and
 the numbering; final outcomes to the inbox, and of what is held, they take away what is finished; an outcome that is
 not final only tells from which number to go on. So does one that names an event which is nowhere: the relay was killed
-between the two, and the event is made once more, under the same id. The position stays where the database has it: what
+between the two, and the event is made once more, under the same id. An end that only another record tells of (an event
+its submission's, an applied withdrawal its target's) gets its number after all outcomes were read, above what its
+sender was told before. The position stays where the database has it: what
 was decided is read again and gets its outcome again, what nobody has heard of is decided now.
 
 A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from contracts.outcome import FINAL, Outcome
+from contracts.submission import WITHDRAWN
 from contracts.topics import TOPICS, Topic
 from servicekit import held, inbox, records, relay, state
 from servicekit.database import Connection
@@ -43,6 +46,7 @@ class Adopted:
     submissions: int = 0
     finished: int = 0  # held rows whose end was on a topic
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    unsaid: set[Event] = field(default_factory=set)  # submissions whose end was on no topic, only what follows from it
 
 
 async def adopt(connection: Connection, bootstrap: str, service: str, submissions: Take | None = None) -> Adopted:
@@ -62,6 +66,7 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     for topic in topics:
         await _adopt_topic(connection, bootstrap, topic, submissions, found)
     if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
+        await _number(connection, found.unsaid)
         found.finished = await _finish(connection)
     await relay.confirm(connection, found.ends, epochs)
     return found
@@ -76,17 +81,17 @@ async def _adopt_topic(
             assert submissions is not None  # only the gateway writes these topics
             found.submissions += await submissions(connection, said)
         elif topic.kind == "outcome":
-            found.outcomes += await _outcomes(connection, said)
+            found.outcomes += await _outcomes(connection, said, found.unsaid)
         else:
             assert topic.aggregate is not None  # a domain topic is an aggregate's
-            found.events += await _events(connection, topic.aggregate, said)
+            found.events += await _events(connection, topic.aggregate, said, found.unsaid)
         found.ends[partition] = max(found.ends.get(partition, 0), messages[-1].offset + 1)
 
 
 # ---------------------------------------------------------------- a deciding service
 
 
-async def _events(connection: Connection, aggregate: str, said: Sequence[Message]) -> int:
+async def _events(connection: Connection, aggregate: str, said: Sequence[Message], unsaid: set[Event]) -> int:
     """Domain events into log, numbering, state and inbox; those already there are left."""
     ids = [event_id for message in said if (event_id := message.named_uuid("id"))]
     known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", ids)}
@@ -117,10 +122,11 @@ async def _events(connection: Connection, aggregate: str, said: Sequence[Message
         row = events.setdefault(event, InboxRow(None, None, new=True))
         message = new[event_id]
         row.submission_id = row.submission_id or message.named_uuid("correlationid")
+        if row.new:
+            row.about = _about(message, event, "", message.named_uuid("subject"))
         if row.state != "applied":
-            # Its outcome may never have been sent: it gets a number, and is told to whoever asks again.
             row.state, row.code, row.pointer, row.params = "applied", None, None, {}
-            row.outcome_seq += 1
+            unsaid.add(event)
         if event_id not in row.event_ids:
             row.event_ids.append(event_id)
         row.changed = True
@@ -183,18 +189,21 @@ def _find_origin(value: Any, submission_id: str) -> Event | None:
     return None
 
 
-async def _outcomes(connection: Connection, said: Sequence[Message]) -> int:
-    """Final outcomes into the inbox; of the others, and of what another copy of an id was told, only the number."""
+async def _outcomes(connection: Connection, said: Sequence[Message], unsaid: set[Event]) -> int:
+    """Final outcomes into the inbox, with what they took back; of the others, and of what another copy of an id was
+    told, only the number."""
     told = [(message, message.data) for message in said if isinstance(message.data, Outcome)]
-    rows = await inbox.read(connection, [(outcome.source, outcome.event_id) for _, outcome in told])
+    taken_back = {target for _, outcome in told if (target := _taken_back(outcome)) is not None}
+    rows = await inbox.read(connection, [*((outcome.source, outcome.event_id) for _, outcome in told), *taken_back])
     named = [event_id for _, outcome in told for event_id in outcome.event_ids]
     known = {row["id"] for row in await connection.fetch("SELECT id FROM event WHERE id = ANY($1::uuid[])", named)}
     for message, outcome in told:
-        row = rows.setdefault(
-            (outcome.source, outcome.event_id), InboxRow(outcome.submission_id, None, state="said", new=True)
-        )
+        event = (outcome.source, outcome.event_id)
+        row = rows.setdefault(event, InboxRow(outcome.submission_id, None, state="said", new=True))
         number = message.named_number("subjectsequence") or 0
         final = outcome.state in FINAL and outcome.code != "conflict" and known.issuperset(outcome.event_ids)
+        if final:
+            unsaid.discard(event)
         if final and (number >= row.outcome_seq or row.state not in FINAL):
             row.state, row.code, row.pointer, row.params = outcome.state, outcome.code, outcome.pointer, outcome.params
             row.event_ids = list(outcome.event_ids)
@@ -202,23 +211,49 @@ async def _outcomes(connection: Connection, said: Sequence[Message]) -> int:
         if number > row.outcome_seq:
             row.outcome_seq, row.changed = number, True
         if row.changed:
-            row.about = _about(message, outcome)
+            row.about = _about(message, event, outcome.type, outcome.subject)
+    count = sum(row.changed for row in rows.values())
+    for target in taken_back:
+        row = rows.setdefault(target, InboxRow(None, None, new=True))
+        if row.state in FINAL:
+            continue
+        row.state, row.code, row.pointer, row.params, row.changed = "withdrawn", None, None, {}, True
+        unsaid.add(target)
     await inbox.write(connection, rows)
-    return sum(row.changed for row in rows.values())
+    return count
 
 
-def _about(message: Message, outcome: Outcome) -> records.About:
+def _taken_back(outcome: Outcome) -> Event | None:
+    """What a withdrawal took back whose own outcome this is: its target's may be on no topic."""
+    target = outcome.params.get("event_id")
+    if outcome.type != WITHDRAWN or outcome.state != "applied" or not isinstance(target, str):
+        return None
+    return (outcome.source, target)
+
+
+def _about(message: Message, event: Event, type_: str, subject: UUID | None) -> records.About:
+    """The submission that a record tells of. A domain event does not say of which type it was."""
     assert message.envelope is not None  # `ours` lets only what decodes through
+    submission_id = UUID(message.envelope.correlationid)
     return records.About(
-        submission_id=outcome.submission_id,
-        source=outcome.source,
-        event_id=outcome.event_id,
-        type=outcome.type,
-        subject=outcome.subject,
+        submission_id=submission_id,
+        source=event[0],
+        event_id=event[1],
+        type=type_,
+        subject=subject or submission_id,
         tenant=message.envelope.tenant,
         time=message.envelope.time,
         received_at=message.envelope.recordedtime,
     )
+
+
+async def _number(connection: Connection, unsaid: Iterable[Event]) -> None:
+    """Ends that nobody has heard get a number above all that was told before, and are told to whoever asks again."""
+    rows = await inbox.read(connection, unsaid)
+    for row in rows.values():
+        row.outcome_seq += 1
+        row.changed = True
+    await inbox.write(connection, rows)
 
 
 async def _finish(connection: Connection) -> int:

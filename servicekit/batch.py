@@ -184,6 +184,10 @@ class Batch:
         digest = message.envelope.contentdigest if message.envelope else None
         if row.digest is None and row.state != "failed":  # adopted: what it said is read again, and comes first
             row.digest, row.changed = digest, True
+            row.submission_id, row.about = (
+                row.submission_id or message.named_uuid("correlationid"),
+                records.about(message),
+            )
         if digest is not None and row.digest is not None and digest != row.digest:
             row.outcome_seq += 1
             row.changed = True
@@ -286,16 +290,21 @@ class Batch:
             self._say(row.message, inbox, "rejected", "passed-over", "", {})
 
     def withdraw(self, message: Message, own: InboxRow, target: Event) -> None:
-        """Takes a held submission back at its sender's word. What was decided already stays."""
+        """Takes a held submission back at its sender's word. What was decided already stays.
+
+        What was taken back already is as its sender wants it: by another word of his, or by this very one, whose own
+        outcome was lost with a database that was set back. What is said names the target, for whoever adopts it.
+        """
         held_row = self.targets.get(target) or self._added(target)
         inbox = self.inbox.get(target)
-        if inbox is None or held_row is None or inbox.state not in ("waiting", "failed"):
+        if inbox is not None and held_row is not None and inbox.state in ("waiting", "failed"):
+            self._remove(held_row)
+            self._say(held_row.message, inbox, "withdrawn", None, None, {})
+        if inbox is not None and inbox.state == "withdrawn":
+            self._say(message, own, "applied", None, None, {"event_id": target[1]})
+        else:
             now = inbox.state if inbox else "unknown"
             self._say(message, own, "rejected", "not-held", "/data/event_id", {"state": now})
-            return
-        self._remove(held_row)
-        self._say(held_row.message, inbox, "withdrawn", None, None, {})
-        self._say(message, own, "applied", None, None, {})
 
     # ---------------------------------------------------------------- saying
 

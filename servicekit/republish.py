@@ -16,6 +16,7 @@ from contracts.topics import TOPICS, Topic
 from servicekit import loss, records, relay
 from servicekit.database import Connection
 from servicekit.kafka import start_producer
+from servicekit.setback import still_knows
 from servicekit.topic_ids import present_ids
 
 BATCH = 500
@@ -36,11 +37,13 @@ async def republish(
     `since` and `until` limit it to what was recorded (outcomes, submissions: received) from then and before then.
     `make` makes topics that are lost: not before nobody else sends, for a leader would begin a new one with what is
     youngest. `connection` must be one of its own: it holds the relay's lock until it is closed. Raises KafkaError or
-    TimeoutError if Kafka does not take a record; what was sent until then does no harm.
+    TimeoutError if Kafka does not take a record; what was sent until then does no harm. Raises SetBackError if the
+    database does not know what it has said: what is confirmed here would hide that, and it must be adopted first.
     """
     await relay.take_over(connection, service)
     if make is not None:
         await make()
+    await still_knows(connection, bootstrap, service)
     producer = await start_producer(bootstrap, f"{service}-republish")
     counts: dict[str, int] = {}
     try:

@@ -52,6 +52,10 @@ class Service:
         self._probe: asyncio.Task[list[str]] | None = None
         self.health.checks += [self._waiting, self._database]
 
+    def begun(self) -> bool:
+        """Whether everything was there that must be there first, and the database is not one that was set back."""
+        return not self._waits_for
+
     async def __aenter__(self) -> Self:
         configure_logging(self.name, self.settings.log_level)
         TRACING.configure(self.name, self.settings.trace_share)

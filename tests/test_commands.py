@@ -301,6 +301,11 @@ async def test_what_was_said_is_said_again_and_adopted(databases: Databases, kaf
     assert [line[2:4] for line in done] == [["Lan", "republished"], ["Lan", "republish"]], "before it begins, and after"
     wrong = await refused(made, "republish", "registry", "--topic", "ocop.evaluation.outcome", bootstrap=kafka_topics)
     assert "is not written by registry" in wrong
+    hidden = await refused(lost, "republish", "registry", "--actor", "Lan", bootstrap=kafka_topics)
+    assert "set back" in hidden and "`ocop adopt registry` first" in hidden
+    for _ in range(2):
+        told = await said(lost, "adopt", "registry", "--dry-run", bootstrap=kafka_topics)
+        assert "Would adopt: 1 events, 1 outcomes" in told and "Nothing was changed" in told
     adopted = await said(lost, "adopt", "registry", "--actor", "Lan", bootstrap=kafka_topics)
     assert "Adopted: 1 events, 1 outcomes" in adopted
     assert "Lan  adopt" in await said(lost, "operations", "registry")

@@ -1,6 +1,7 @@
 """Restore drills under load: a database set back, a topic lost; nothing is lost, decided twice or decided otherwise."""
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
@@ -12,23 +13,27 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from gateway import adoption
+from gateway import adoption, intake
+from gateway.domain import Holder
+from gateway.request import Piece
 from registry.__main__ import DECIDERS
 
+from contracts.names import namespaces_of
 from contracts.topics import TOPICS
 from ocop import oracle, postgres, provision
 from servicekit import database, log, relay
 from servicekit.adopt import Adopted, AdoptError, adopt
 from servicekit.database import Connection
 from servicekit.decider import Deciders
+from servicekit.message import Message
 from servicekit.republish import republish
-from servicekit.setback import unknown_records
+from servicekit.setback import SetBackError, unknown_records
 from tests.delivery import ledger, verdict
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load, enrolled
-from tests.delivery.system import SERVICES, System, system
+from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Database, Databases
-from tests.submissions import Province, owner, owner_updated, product, product_updated
+from tests.submissions import TENANT, Province, owner, owner_updated, product, product_updated, withdrawal
 from tests.typed import said
 from tests.waiting import until
 
@@ -112,13 +117,17 @@ class Drill:
         await until(more, 60)
 
     async def stands_still(self, service: str) -> None:
-        """Starts a service and waits until it says that its database was set back; then stops it."""
-        process = await self.system.start(service, ready=False)
+        """Starts a service and waits until it says that its database was set back; then stops it. A gateway gets the
+        load meanwhile, and takes nothing."""
+        process = await start_set_back(self.system, service)
+        if service == "gateway":
+            self.gateways[:] = [process.url]
+            before = self.load.answers["unavailable"]
 
-        async def says() -> bool:
-            return any("set back" in each for each in await process.missing())
+            async def refused() -> bool:
+                return self.load.answers["unavailable"] > before + 20
 
-        await until(lambda: _quietly(says), 30)
+            await until(refused, 60)
         process.kill()
 
     async def ask_again(self) -> None:
@@ -141,6 +150,17 @@ class Drill:
                WHERE state IN ('applied', 'rejected', 'withdrawn') AND code IS DISTINCT FROM 'conflict' GROUP BY 1""",
         )
         return dict(rows)
+
+
+async def start_set_back(under_test: System, service: str) -> Process:
+    """Starts a service and waits until it says that its database was set back."""
+    process = await under_test.start(service, ready=False)
+
+    async def says() -> bool:
+        return any("set back" in each for each in await process.missing())
+
+    await until(lambda: _quietly(says), 30)
+    return process
 
 
 async def _quietly(ask: Any) -> bool:
@@ -254,6 +274,40 @@ async def test_the_gateway_set_back(kafka_topics: str, databases: Databases, tmp
         again = await under_test.fetch("gateway", "SELECT id, source, event_id, digest FROM submission ORDER BY 1")
         assert again == answered, "what was answered for has the id that was answered"
         await _start_gateways(made)
+
+
+async def test_a_gateway_that_was_set_back_takes_nothing_until_it_has_adopted(
+    kafka_topics: str, databases: Databases, tmp_path: Path
+) -> None:
+    """What it accepted in the lost hour would be accepted again, and its receipt would be one of nothing."""
+    async with system(kafka_topics, databases, tmp_path, ["gateway", "registry"]) as under_test:
+        made = under_test.databases["gateway"]
+        saved = await databases.save(made)
+        await under_test.start("registry")
+        gateway = await under_test.start("gateway")
+        key = {"Authorization": f"Bearer {await under_test.key('2025-68', 'test')}"}
+        (first,) = await under_test.submit([owner("CT-1", id_="e1")])
+        await under_test.settled()
+        gateway.kill()
+        await databases.set_back(made, saved)
+        gateway = await start_set_back(under_test, "gateway")
+        receipt = f"/v1/submissions/{first['submission_id']}"
+        for answer in (
+            await under_test.post([owner("CT-1", id_="e1")]),
+            await under_test.client.get(gateway.url + receipt, headers=key),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+            assert answer.headers["Retry-After"].isdigit()
+        gateway.kill()
+        connection = await database.connect(made.app)
+        async with connection.transaction():
+            assert (await adopt(connection, kafka_topics, "gateway", adoption.take)).submissions == 1
+        await connection.close()
+        under_test.keys.clear()  # that of the lost hour is lost with it
+        gateway = await under_test.start("gateway")
+        (again,) = await under_test.submit([owner("CT-1", id_="e1")])
+        assert (again["status"], again["submission_id"]) == ("duplicate", first["submission_id"])
+        await under_test.settled()
 
 
 async def _start_gateways(made: Drill) -> None:
@@ -389,11 +443,21 @@ EVENTS_OF, ENDS_OF = "ocop.registry.owner", "ocop.registry.outcome"
 
 async def decide(connection: Connection, *submissions: dict[str, Any]) -> None:
     """The registry takes these, and whatever they have made ready."""
-    messages = [Province().message(each) for each in submissions]
+    await take(connection, *(Province().message(each) for each in submissions))
+
+
+async def take(connection: Connection, *messages: Message) -> None:
+    """The registry takes these records, and whatever they have made ready."""
     async with connection.transaction():
         await REGISTRY.handle(connection, messages)
     async with connection.transaction():
         await REGISTRY.drain(connection, await REGISTRY.ready(connection, 500))
+
+
+def outcome_of(row: asyncpg.Record) -> tuple[str, int, str]:
+    """Of which event it tells, under which number, and what; of a domain event nothing."""
+    said = json.loads(row["payload"])
+    return (said.get("event_id", ""), int(row["headers"]["ce_subjectsequence"]), said.get("state", ""))
 
 
 async def to_say(connection: Connection, where: str = "true") -> list[asyncpg.Record]:
@@ -452,6 +516,136 @@ async def test_what_was_said_is_known_again_as_it_was_said(
     assert await connection.fetchval("SELECT sum(next_offset) FROM relayed") == len(said)
     await connection.close()
     assert await unknown(made, kafka_topics) == set()
+
+
+async def test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """Its sender was told before that it waits, or failed; whoever hears both must take the end for news."""
+    made, province = await databases.make("registry"), Province()
+    early, late = [province.message(product(f"SP-{name}", "CT-1", id_=name)) for name in ("early", "late")]
+    connection = await database.connect(made.app)
+    await take(connection, early)
+    waits = await to_say(connection)
+    await connection.close()
+    saved = await databases.save(made)
+
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await connection.execute("UPDATE held SET ready = true")
+        (head,) = await REGISTRY.ready(connection, 500)
+        await REGISTRY.fail_head(connection, head, {"class": "KeyError", "text": "a bug"})
+    await take(connection, late)
+    await connection.execute("UPDATE held SET ready = true WHERE reason = 'failed'")
+    await take(connection, province.message(owner("CT-1", id_="owner")))
+    rows = await to_say(connection)
+    unsaid = {("early", 3, "applied"), ("late", 2, "applied")}
+    said = [row for row in rows if outcome_of(row) not in unsaid]
+    assert len(said) == len(rows) - len(unsaid) > len(waits)
+    await relay.send(producer, said)
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    await connection.execute("DELETE FROM outbox")
+    await take(connection, late, early)  # read again, and sent again by the gateway
+    assert {outcome_of(row) for row in await to_say(connection)} == unsaid
+    await connection.close()
+
+
+@pytest.mark.parametrize("heard", ["target", "withdrawal"])
+async def test_a_withdrawal_and_its_target_end_as_either_was_told(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer, heard: str
+) -> None:
+    """Their outcomes lie in several partitions; one may have been sent without the other."""
+    made, province = await databases.make("registry"), Province()
+    early, late = [province.message(product(f"SP-{name}", "CT-1", id_=name)) for name in ("early", "late")]
+    words = [province.message(withdrawal(name, id_=f"{name}'s")) for name in ("early", "late")]
+    connection = await database.connect(made.app)
+    await take(connection, early)
+    await connection.close()
+    saved = await databases.save(made)
+
+    connection = await database.connect(made.app)
+    await take(connection, late, *words)
+    rows = await to_say(connection)
+    ends = {row["id"]: outcome_of(row) for row in rows if outcome_of(row)[2] in ("withdrawn", "applied")}
+    assert sorted(ends.values()) == [
+        ("early", 2, "withdrawn"),
+        ("early's", 1, "applied"),
+        ("late", 2, "withdrawn"),
+        ("late's", 1, "applied"),
+    ]
+    unsaid = {id_: end for id_, end in ends.items() if (end[2] == "withdrawn") != (heard == "target")}
+    await relay.send(producer, [row for row in rows if row["id"] not in unsaid])
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    await connection.execute("DELETE FROM outbox")
+    await take(connection, province.message(owner("CT-1", id_="owner")))  # its partition is faster this time
+    await take(connection, early, late, *words)
+    again = {outcome_of(row) for row in await to_say(connection, f"topic = '{ENDS_OF}'")}
+    assert again == {*ends.values(), ("owner", 1, "applied")}
+    assert await connection.fetchval("SELECT count(*) FROM event") == 1
+    await connection.close()
+
+
+async def test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """Its tenant, to whom it is said, is the event's."""
+    lost, set_back = await databases.make("registry"), await databases.make("registry")
+    connection = await database.connect(lost.app)
+    await decide(connection, owner("CT-1", id_="o1"))
+    await relay.send(producer, await to_say(connection, f"topic = '{EVENTS_OF}'"))
+    await connection.close()
+
+    connection = await database.connect(set_back.app)
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    assert await connection.fetchval("SELECT tenant FROM inbox") == TENANT
+    assert await republish(connection, kafka_topics, "registry", ENDS_OF) == {ENDS_OF: 1}
+    await connection.close()
+
+
+async def test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    made = await databases.make("gateway")
+    saved = await databases.save(made)
+    values = [owner("CT-1", id_="o"), product("SP-1", "CT-9", id_="p"), withdrawal("p", id_="w")]
+    pieces = [Piece(json.dumps(value).encode(), value) for value in values]
+    holder = Holder(TENANT, "test", namespaces_of(TENANT))
+    async with await database.open_pool(made.http) as pool:
+        answers = await intake.take(pool, holder, pieces, repeat_after_s=600)
+    assert [answer.status for answer in answers] == ["accepted"] * 3
+    connection = await database.connect(made.app)
+    await relay.send(producer, await to_say(connection))
+    answered = await taken(connection)
+    assert [row[0] for row in answered] == sorted(str(answer.submission_id) for answer in answers)
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        assert (await adopt(connection, kafka_topics, "gateway", adoption.take)).submissions == 3
+    assert await taken(connection) == answered
+    await connection.close()
+
+
+async def taken(connection: Connection) -> list[tuple[Any, ...]]:
+    """What the gateway has, with what each event's body says."""
+    rows = await connection.fetch(
+        """SELECT id::text, tenant, source, event_id, namespace, type, subject, subject_ref, service, digest,
+                  convert_from(body, 'UTF8')::jsonb -> 'data' AS data, headers, payload, received_at
+           FROM submission ORDER BY id"""
+    )
+    return [tuple(row) for row in rows]
 
 
 async def test_a_number_that_is_missing_on_a_topic_is_not_passed_over(
@@ -515,6 +709,32 @@ async def test_what_is_said_again_is_what_was_said(kafka_topics: str, databases:
     ]
     first = [(row["topic"], row["key"], row["headers"], row["payload"]) for row in said]
     assert _by_key(again) == _by_key(first)
+
+
+async def test_who_does_not_know_what_it_has_said_says_nothing_again(
+    kafka_topics: str, databases: Databases, producer: AIOKafkaProducer
+) -> None:
+    """What it says would be confirmed behind what it does not know, and hide that."""
+    made = await databases.make("registry")
+    connection = await database.connect(made.app)
+    await decide(connection, owner("CT-1"))
+    await connection.close()
+    saved = await databases.save(made)
+    connection = await database.connect(made.app)
+    await decide(connection, owner("CT-2"))
+    await relay.send(producer, await to_say(connection, f"topic = '{EVENTS_OF}'"))
+    await connection.close()
+
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    with pytest.raises(SetBackError, match=r"does not know ocop\.registry\.owner/"):
+        await republish(connection, kafka_topics, "registry")
+    assert await connection.fetchval("SELECT count(*) FROM relayed") == 0
+    assert await unknown(made, kafka_topics) == {EVENTS_OF}
+    async with connection.transaction():
+        await adopt(connection, kafka_topics, "registry")
+    assert (await republish(connection, kafka_topics, "registry"))[EVENTS_OF] == 2
+    await connection.close()
 
 
 async def test_a_lost_topic_is_made_in_the_relays_place(kafka_topics: str, databases: Databases) -> None:

@@ -34,7 +34,8 @@ class Served:
 async def served(made: Database, **settings: Any) -> AsyncIterator[Served]:
     """The application with these settings."""
     pool, http_pool = await database.open_pool(made.app), await database.open_pool(made.http)
-    app = api.build(http_pool, Settings(kafka_bootstrap="-", database_url=made.app, **settings), taken=lambda: None)
+    chosen = Settings(kafka_bootstrap="-", database_url=made.app, **settings)
+    app = api.build(http_pool, chosen, taken=lambda: None, begun=lambda: True)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield Served(client, pool, http_pool)

@@ -39,6 +39,7 @@ class Gateway:
     key: str
     other_key: str
     woken: list[bool]
+    begun: bool = True
 
     async def post(self, body: Any, *, kind: str = BATCH, key: str | None = None, **options: Any) -> httpx2.Response:
         """Posts bytes, or a value as JSON."""
@@ -63,13 +64,14 @@ async def gateway(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
     monkeypatch.setattr(gate, "BOUND_CACHE_S", 0.0)
     settings = Settings(kafka_bootstrap="-", database_url=made.app, database_http_url=made.http)
     woken: list[bool] = []
-    app = api.build(http_pool, settings, taken=lambda: woken.append(True))
+    app = api.build(http_pool, settings, taken=lambda: woken.append(True), begun=lambda: made_gateway.begun)
     async with pool.acquire() as connection:
         key = await tenants.enrol(connection, "2025-68", "test")
         other = await tenants.enrol(connection, "2025-80", "test")
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        yield Gateway(pool, http_pool, client, key, other, woken)
+        made_gateway = Gateway(pool, http_pool, client, key, other, woken)
+        yield made_gateway
     await pool.close()
     await http_pool.close()
 
@@ -219,6 +221,24 @@ async def test_requests_with_the_same_events_in_other_orders_cannot_deadlock(gat
         await transaction.rollback()
     statuses = [r["status"] for answer in await asyncio.gather(*answering) for r in answer.json()["results"]]
     assert (statuses.count("accepted"), statuses.count("duplicate")) == (9, 9)
+
+
+async def test_before_it_has_begun_it_takes_nothing_and_says_of_nothing_that_it_is_not_there(gateway: Gateway) -> None:
+    """Its database may have been set back: then it does not know what it has answered for."""
+    gateway.begun = False
+    receipt = uuid4()
+    for answer in (
+        await gateway.post([owner(id_="o")]),
+        await gateway.post(owner(id_="o"), kind=SINGLE),
+        await gateway.get(f"/v1/submissions/{receipt}"),
+        await gateway.get("/v1/submissions"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert answer.headers["Retry-After"].isdigit()
+    assert await gateway.count() == 0
+    gateway.begun = True
+    assert (await gateway.post(owner(id_="o"), kind=SINGLE)).status_code == 202
+    assert (await gateway.get(f"/v1/submissions/{receipt}")).status_code == 404
 
 
 # -------------------------------------------------------------------- requests that cannot be read

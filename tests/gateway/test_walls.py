@@ -228,7 +228,8 @@ async def test_the_bound_still_sees_the_whole_outbox(walls: Walls) -> None:
 
 
 def test_every_route_is_walked() -> None:
-    app = api.build(None, Settings(kafka_bootstrap="-", database_url="-"), taken=lambda: None)  # type: ignore[arg-type]  # not asked
+    settings = Settings(kafka_bootstrap="-", database_url="-")
+    app = api.build(None, settings, taken=lambda: None, begun=lambda: True)  # type: ignore[arg-type]  # not asked
     routes = {(method, r.path) for r in app.routes if isinstance(r, APIRoute) for method in r.methods or ()}
     assert routes == {
         ("POST", "/v1/events"),

@@ -7,6 +7,14 @@ TEST = "servicekit/test_decider.py"
 
 MUTANTS = (
     mutant(
+        "withdrawn-once-only",
+        "what was taken back already is as its sender wants it",
+        "servicekit/batch.py",
+        '        if inbox is not None and inbox.state == "withdrawn":',
+        '        if inbox is not None and inbox.state == "withdrawn" and held_row is not None:',
+        "servicekit/test_decider.py::test_what_was_taken_back_already_is_as_its_sender_wants_it",
+    ),
+    mutant(
         "held-before-lock",
         "`held` is read in a statement after the subject lock",
         DECIDER,

@@ -112,6 +112,22 @@ MUTANTS = (
         f"{API}::test_a_withdrawal_goes_where_its_target_went",
     ),
     mutant(
+        "answers-before-it-has-begun",
+        "until the service has begun, every request is answered with 503",
+        "services/gateway/gateway/gate.py",
+        "        if not self._begun():",
+        "        if False:",
+        f"{API}::test_before_it_has_begun_it_takes_nothing_and_says_of_nothing_that_it_is_not_there",
+    ),
+    mutant(
+        "takes-while-set-back",
+        "a gateway that was set back takes nothing until it has adopted",
+        "servicekit/service.py",
+        "        return not self._waits_for",
+        "        return True",
+        "delivery/test_restore.py::test_a_gateway_that_was_set_back_takes_nothing_until_it_has_adopted",
+    ),
+    mutant(
         "digest-before-nfc",
         "the digest is taken after NFC",
         "contracts/envelope.py",

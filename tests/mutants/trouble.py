@@ -4,6 +4,7 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 
 RETRY, BREAKER, SETBACK = "servicekit/retry.py", "servicekit/breaker.py", "servicekit/setback.py"
 ADOPT, REPUBLISH = "servicekit/adopt.py", "servicekit/republish.py"
+ADOPTION = "services/gateway/gateway/adoption.py"
 TROUBLE, RESTORE = "servicekit/test_trouble.py", "delivery/test_restore.py"
 
 MUTANTS = (
@@ -126,6 +127,54 @@ MUTANTS = (
         ' and outcome.code != "conflict" and known.issuperset(outcome.event_ids)',
         ' and outcome.code != "conflict"',
         f"{RESTORE}::test_an_outcome_whose_event_never_came_to_its_topic_is_decided_again",
+    ),
+    mutant(
+        "end-numbered-too-early",
+        "an end that only its event tells of gets a number above all that was told before",
+        ADOPT,
+        "            unsaid.add(event)\n",
+        "            row.outcome_seq += 1\n",
+        f"{RESTORE}::test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own",
+    ),
+    mutant(
+        "withdrawal-adopted-without-its-target",
+        "an applied withdrawal was heard: its target is withdrawn",
+        ADOPT,
+        '"withdrawn", None, None, {}, True\n        unsaid.add(target)\n',
+        '"said", None, None, {}, False\n',
+        f"{RESTORE}::test_a_withdrawal_and_its_target_end_as_either_was_told",
+    ),
+    mutant(
+        "adopted-without-its-tenant",
+        "an end that only its event tells of is said to the event's tenant",
+        ADOPT,
+        '            row.about = _about(message, event, "", message.named_uuid("subject"))\n',
+        "            pass\n",
+        f"{RESTORE}::test_an_end_that_only_its_event_tells_of_can_be_said_again_at_once",
+    ),
+    mutant(
+        "adopted-under-other-ids",
+        "what the gateway answered for has the id that was answered",
+        ADOPTION,
+        "        UUID(envelope.correlationid),\n",
+        "        UUID(envelope.subject),\n",
+        f"{RESTORE}::test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered",
+    ),
+    mutant(
+        "withdrawals-adopted-first",
+        "a withdrawal is about what its target is about",
+        ADOPTION,
+        "for withdrawals in (False, True):",
+        "for withdrawals in (True, False):",
+        f"{RESTORE}::test_what_the_gateway_has_answered_for_is_there_again_as_it_was_answered",
+    ),
+    mutant(
+        "said-again-though-set-back",
+        "a service that has said more than it knows says nothing again",
+        REPUBLISH,
+        "    await still_knows(connection, bootstrap, service)\n",
+        "",
+        f"{RESTORE}::test_who_does_not_know_what_it_has_said_says_nothing_again",
     ),
     mutant(
         "gap-adopted",

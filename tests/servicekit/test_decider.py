@@ -209,6 +209,15 @@ async def test_withdrawal_in_the_same_poll_as_its_target(pool: Pool, province: P
     assert await pool.fetchval("SELECT count(*) FROM held") == 0
 
 
+async def test_what_was_taken_back_already_is_as_its_sender_wants_it(
+    pool: Pool, province: Province, registry: Deciders
+) -> None:
+    """The first word may be one whose outcome was lost with a database that was set back: so each is answered alike."""
+    await handle(pool, registry, province.message(product(id_="p")), province.message(withdrawal("p", id_="w1")))
+    await handle(pool, registry, province.message(withdrawal("p", id_="w2")))
+    assert (await said(pool))[1:] == [("p", "withdrawn", None), ("w1", "applied", None), ("w2", "applied", None)]
+
+
 async def test_what_was_decided_cannot_be_withdrawn(pool: Pool, province: Province, registry: Deciders) -> None:
     await handle(pool, registry, province.message(owner(id_="o")))
     await handle(pool, registry, province.message(withdrawal("o", id_="w")))

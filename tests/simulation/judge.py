@@ -43,6 +43,7 @@ async def judge(world: World) -> None:
         await _log(world, service, decided)
         _said(world, service, decided)
         _as_decided(world, service, mine, decided, known)
+        _withdrawn(mine, decided)
     await _read(world, {key: events for decided in found.values() for key, events in decided.log.items()})
 
 
@@ -146,11 +147,30 @@ def _said(world: World, service: str, found: Found) -> None:
             order.setdefault(record.named("subject"), []).append(int(record.named("subjectsequence")))
         for subject, numbers in order.items():
             assert numbers == sorted(numbers), f"{topic}: {subject} came in the order {numbers}"
+    made = {str(row["id"]) for events in found.log.values() for row in events}
     for record in world.stage.broker.of(f"ocop.{service}.outcome"):
         if record.ours:
             outcome = json.loads(record.value)
             inbox = found.inbox.get((outcome["source"], outcome["event_id"]))
             assert inbox is not None and int(record.named("subjectsequence")) <= inbox["outcome_seq"]
+            # An end whose event was lost with the database before it came to its topic is decided again.
+            if (
+                outcome["state"] in FINAL
+                and outcome.get("code") != "conflict"
+                and made.issuperset(outcome["event_ids"])
+            ):
+                assert outcome["state"] == inbox["state"], f"{outcome['event_id']} was told {outcome}, and is {inbox}"
+
+
+def _withdrawn(submissions: Mapping[Event, Any], found: Found) -> None:
+    """Who was told that his withdrawal was applied has his submission withdrawn; and nobody else."""
+    taken_back = {
+        (event[0], json.loads(row["body"])["data"]["event_id"])
+        for event, row in submissions.items()
+        if row["type"] == WITHDRAWN and found.inbox[event]["state"] == "applied"
+    }
+    withdrawn = {event for event, row in found.inbox.items() if row["state"] == "withdrawn"}
+    assert taken_back == withdrawn, f"withdrawals applied of {taken_back}, withdrawn are {withdrawn}"
 
 
 def _as_decided(

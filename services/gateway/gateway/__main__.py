@@ -29,7 +29,7 @@ async def main() -> None:
         )
         await service.run(
             reads=READS,
-            app=api.build(service.http_pool, settings, taken=service.relay.wake),
+            app=api.build(service.http_pool, settings, taken=service.relay.wake, begun=service.begun),
             workers=[Repeater(service.pool, settings.repeat_after_s).run, feeder.run, Census(service.pool).run],
         )
 

@@ -37,10 +37,11 @@ LONGEST_STEP_S: Final = 0.5
 _STATUS: Final = {"accepted": 202, "duplicate": 200, "conflict": 409}
 
 
-def build(pool: Pool, settings: Settings, *, taken: Callable[[], None]) -> FastAPI:
-    """The application; `pool` is the HTTP role's, `taken` is called when something came into the outbox."""
+def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: Callable[[], bool]) -> FastAPI:
+    """The application; `pool` is the HTTP role's, `taken` is called when something came into the outbox. Until the
+    service has `begun`, every request is answered with 503."""
     app = application("OCOP Interconnect: gateway")
-    gate, needs_key = Gate(pool, settings), Security(openapi.KEY)
+    gate, needs_key = Gate(pool, settings, begun), Security(openapi.KEY)
     app.add_middleware(
         PerAddress,
         meter=Meter("requests of an address", settings.address_requests_s),

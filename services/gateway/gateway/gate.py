@@ -1,7 +1,7 @@
 """What every request passes: whose key it is, whether that key has asked for too much, and whether there is room."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
@@ -39,8 +39,8 @@ class Bill:
 class Gate:
     """One process's gate. What it looks up it keeps for some seconds."""
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
-        self._pool, self._settings = pool, settings
+    def __init__(self, pool: Pool, settings: Settings, begun: Callable[[], bool]) -> None:
+        self._pool, self._settings, self._begun = pool, settings, begun
         self._holders: dict[bytes, tuple[float, Holder]] = {}
         self._room: tuple[float, bool] = (0.0, True)
         self._strangers = Meter("unknown keys of an address", settings.address_unknown_keys_s)
@@ -52,7 +52,13 @@ class Gate:
 
     @asynccontextmanager
     async def passed(self, request: Request) -> AsyncIterator[Holder]:
-        """Whose key the request carries, while it is answered. Raises RequestRefused (401), Limited (429)."""
+        """Whose key the request carries, while it is answered. Raises RequestRefused (401, 503), Limited (429).
+
+        A database that was set back knows nothing of what was accepted since: it would take that anew, under another
+        submission id, and say of the first one that there is none.
+        """
+        if not self._begun():
+            raise RequestRefused(503, Problem("busy", ""))
         holder = await self.holder(request)
         async with self._at_once.one(holder.source):
             await self._requests.take(holder.source)
