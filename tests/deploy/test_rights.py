@@ -24,6 +24,7 @@ from tests.acts import listed, recognised
 from tests.delivery.system import system
 from tests.delivery.test_spine import families
 from tests.engines import START_SECONDS, Databases, Engine
+from tests.waiting import until
 
 # Kafka's numbers for them.
 KINDS: Final = {"topic": 2, "group": 3}
@@ -148,4 +149,8 @@ async def test_nobody_may_what_is_anothers(tmp_path: Path) -> None:
             await asyncio.wait_for(consumer.getone(), 10)
         with pytest.raises(GroupAuthorizationFailedError):  # whose lag nobody scales by
             await admin.list_consumer_group_offsets("gateway")
-        assert {(who, what) for who, what, _ in broker.denied()} >= {("national", "WRITE"), ("registry", "READ")}
+
+        async def noted() -> bool:  # the broker answers before it writes into its log
+            return {(who, what) for who, what, _ in broker.denied()} >= {("national", "WRITE"), ("registry", "READ")}
+
+        await until(noted, 20)
