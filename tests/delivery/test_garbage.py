@@ -293,3 +293,8 @@ async def test_garbage_on_every_topic(whole: System, producer: AIOKafkaProducer)
         read = await whole.fetch(service, "SELECT DISTINCT topic FROM position ORDER BY 1")
         kept = await whole.fetch(service, "SELECT DISTINCT topic FROM held WHERE reason = 'failed' ORDER BY 1")
         assert kept == read, f"what {service} could not read of each topic is kept"
+    gone = await whole.fetch("notifications", "DELETE FROM delivery WHERE rule = 'revoked' RETURNING cause")
+    assert len(gone) >= 10 + 5  # of the others some may stand behind garbage
+    found = [str(each) for each in await oracle.find(whole.bootstrap, whole.urls, whole.refused)]
+    missed = [cause for (cause,) in gone if f"O3 notifications: {cause} has no delivery" not in found]
+    assert missed == [], "what was put aside excuses nobody else's delivery"
