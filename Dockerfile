@@ -19,6 +19,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     ["/venv/bin/python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", \
      "--require-hashes", "--only-binary=:all:", "--requirement=/build/requirements.run.lock"]
 RUN ["/venv/bin/python", "-m", "pip", "uninstall", "--yes", "pip", "setuptools"]
+# `ocop` for whoever comes into a container that runs already; what pip would have made of the project.
+RUN ["/venv/bin/python", "-c", "from pathlib import Path; ocop = Path('/venv/bin/ocop'); ocop.write_text('#!/venv/bin/python\\nfrom ocop.__main__ import main\\nmain()\\n'); ocop.chmod(0o755)"]
 COPY contracts /app/contracts
 COPY servicekit /app/servicekit
 COPY services/gateway/gateway /app/gateway

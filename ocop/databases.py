@@ -48,7 +48,7 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
     `OCOP_DATABASE_URL` is taken where it is set, or a file of secrets says it, as it is beside a running service; else
     the stack of OCOP_HOME. Raises OcopError if nothing answers there, or another service's database does.
     """
-    url = _beside() or stack.database_urls(memory(), of)[1]
+    url = _beside() or stack.application_url(memory(), of)
     try:
         connection = await database.connect(url, name="ocop")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -86,7 +86,7 @@ def owner_url(of: Service) -> str:
     url = os.environ.get("OCOP_DATABASE_OWNER_URL")
     if url is None and _beside():
         raise OcopError("Tables are made by the owner's role: set OCOP_DATABASE_OWNER_URL, too.")
-    return url or stack.database_urls(memory(), of)[0]
+    return url or stack.owner_url(memory(), of)
 
 
 def work(of: Service, do: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

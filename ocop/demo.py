@@ -161,7 +161,7 @@ class Demo:
         if key and (await self._post(client, key, [])).status_code == 200:
             return key
         gateway = next(service for service in SERVICES if service.wire == "gateway")
-        connection = await database.connect(stack.database_urls(self._memory, gateway)[1])
+        connection = await database.connect(stack.application_url(self._memory, gateway))
         try:
             async with connection.transaction():
                 try:

@@ -72,16 +72,27 @@ def postgres_url(memory: Memory, service: Service | None = None) -> str:
 
 def database_urls(memory: Memory, service: Service) -> tuple[str, str, str]:
     """A service's database for its owner, its application and its HTTP role."""
-    owner, app, http = (
-        provision.address(postgres_url(memory, service), service.database, role, memory.password(role))
-        for role in service.roles
-    )
+    owner, app, http = (_database_url(memory, service, role) for role in service.roles)
     return owner, app, http
+
+
+def owner_url(memory: Memory, service: Service) -> str:
+    """A service's database for its owner alone: who asks need not know the other roles' passwords."""
+    return _database_url(memory, service, service.roles[0])
+
+
+def application_url(memory: Memory, service: Service) -> str:
+    """The same for its application role."""
+    return _database_url(memory, service, service.roles[1])
+
+
+def _database_url(memory: Memory, service: Service, role: str) -> str:
+    return provision.address(postgres_url(memory, service), service.database, role, memory.password(role))
 
 
 def application_urls(memory: Memory) -> dict[str, str]:
     """The database of every service that can be started, for its application role, by its name on the wire."""
-    return {service.wire: database_urls(memory, service)[1] for service in services.built()}
+    return {service.wire: application_url(memory, service) for service in services.built()}
 
 
 def service_url(memory: Memory, instance: Instance) -> str:

@@ -73,6 +73,16 @@ def scaler() -> Iterator[Right]:
         yield Right("group", group, ("Describe",))
 
 
+def operator() -> Iterator[Right]:
+    """Of operators' commands: they read everything, and say again what a service has said. They are in no group, and
+    make no topic: Strimzi does."""
+    yield Right("topic", PREFIX, ("Describe", "Read"), "prefix")
+    for name in TOPICS:
+        yield Right("topic", name, ("DescribeConfigs", "Write"))  # `ocop republish`, as it would be beside the service
+    for group in READERS:  # `ocop backfill status`
+        yield Right("group", group, ("Describe",))
+
+
 def topic_manifest(topic: Topic) -> str:
     """A KafkaTopic."""
     config = topic.config | {"min.insync.replicas": str(IN_SYNC)}
@@ -144,10 +154,11 @@ def topics_script() -> str:
 
 def files() -> dict[Path, str]:
     """What is written, and where."""
-    users = [user_manifest(service.name, tuple(rights(service))) for service in SERVICES]
+    users = {service.name: rights(service) for service in SERVICES} | {"keda": scaler(), "operator": operator()}
+    written = "".join(user_manifest(name, tuple(allowed)) for name, allowed in users.items())
     return {
         HERE / "cluster/kafka/topics.yaml": HEAD + "".join(map(topic_manifest, TOPICS.values())),
-        HERE / "cluster/kafka/users.yaml": HEAD + "".join(users) + user_manifest("keda", tuple(scaler())),
+        HERE / "cluster/kafka/users.yaml": HEAD + written,
         HERE / "overlays/dev/topics.sh": topics_script(),
     }
 

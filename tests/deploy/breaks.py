@@ -110,6 +110,46 @@ def _user(path: str, value: Any) -> Change:
     return _set("KafkaUser", "registry", f"spec/{path}", value)
 
 
+def _place(path: str, value: Any) -> Change:
+    return _set("Deployment", "operator", f"spec/template/spec/{path}", value)
+
+
+def _addressed(name: str, value: str) -> Change:
+    return _first("operator", name, value)
+
+
+def _file(volume: str, number: int, path: str, value: Any) -> Change:
+    """Of one of the Secrets of a volume of the operators' place."""
+
+    def change(manifests: Manifests) -> None:
+        volumes = template(manifests.named("Deployment", "operator"))["spec"]["volumes"]
+        index = next(index for index, each in enumerate(volumes) if each["name"] == volume)
+        _place(f"volumes/{index}/projected/sources/{number}/secret{path}", value)(manifests)
+
+    return change
+
+
+def _no_scratch(manifests: Manifests) -> None:
+    mounts = containers(manifests.named("Deployment", "operator"))[0]["volumeMounts"]
+    mounts[:] = [each for each in mounts if each["name"] != "scratch"]
+
+
+def _kafkas_own_port(manifests: Manifests) -> None:
+    manifests.named("NetworkPolicy", "operator-to-engines")["spec"]["egress"][1]["ports"].append({"port": 9091})
+    manifests.named("NetworkPolicy", "kafka-from-operator")["spec"]["ingress"][0]["ports"].append({"port": 9091})
+
+
+def _second_place(manifests: Manifests) -> None:
+    manifests.named("Deployment", "otel-collector")["spec"]["template"]["metadata"]["labels"][
+        "app.kubernetes.io/component"
+    ] = "operator"
+
+
+def _somebody_comes(manifests: Manifests) -> None:
+    policy = manifests.named("NetworkPolicy", "monitoring-to-services")
+    policy["spec"]["podSelector"] = {"matchExpressions": [{"key": "app.kubernetes.io/component", "operator": "Exists"}]}
+
+
 _DATA: Final = "spec/target/template/data"
 _URL: Final = f"{_DATA}/ocop_database_url"
 _ADDRESS: Final = "postgresql://registry_app@registry-db-{}:5432/ocop_registry?sslmode={}&sslrootcert={}"
@@ -159,6 +199,7 @@ BREAKS: Final = (
         _main("registry", "securityContext/readOnlyRootFilesystem", False),
     ),
     Break("writes_to_scratch_only", "no scratch", _main("registry", "volumeMounts/2/mountPath", "/var/tmp")),  # noqa: S108
+    Break("writes_to_scratch_only", "none for operators", _no_scratch),
     Break("is_pinned_by_digest", "a tag", _main("registry", "image", "registry.ocop.example/ocop-interconnect:1.0")),
     Break(
         "is_pinned_by_digest",
@@ -231,6 +272,78 @@ BREAKS: Final = (
         "a file that is not mounted",
         _first("registry", "OCOP_KAFKA_CA_FILE", "/etc/kafka/ca.crt"),
     ),
+    # the operators' place
+    Break("operators_have_a_place", "none", without=("Deployment", "operator")),
+    Break("operators_have_a_place", "two", _second_place),
+    Break("operators_have_a_place", "always there", _set("Deployment", "operator", "spec/replicas", 1)),
+    Break("operators_have_a_place", "as many as one likes", _set("Deployment", "operator", "spec/replicas", None)),
+    Break("operators_have_a_place", "two at once", _set("Deployment", "operator", "spec/strategy", None)),
+    Break("operators_have_a_place", "another image", _place("containers/0/image", "busybox@sha256:0")),
+    Break("operators_have_a_place", "a service's account", _place("serviceAccountName", "gateway")),
+    Break("operators_have_a_place", "a port", _place("containers/0/ports", [{"containerPort": 8080}])),
+    Break("operators_have_a_place", "a service's work", _place("containers/0/command", ["python", "-m", "gateway"])),
+    Break(
+        "operators_have_a_place",
+        "served",
+        _set("Service", "gateway", "spec/selector", {"app.kubernetes.io/component": "operator"}),
+    ),
+    Break("operators_are_given_what_commands_take", "a role less", _file("roles", 0, "", None)),
+    Break("operators_are_given_what_commands_take", "another's", _file("roles", 0, "/name", "registry-database")),
+    Break(
+        "operators_are_given_what_commands_take",
+        "for HTTP",
+        _file("roles", 0, "/items/0/key", "ocop_database_http_password"),
+    ),
+    Break("operators_are_given_what_commands_take", "another name", _file("roles", 0, "/items/0/path", "gateway")),
+    Break("operators_are_given_what_commands_take", "all of a Secret", _file("roles", 0, "/items", None)),
+    Break("operators_are_given_what_commands_take", "another owner", _file("roles", 6, "/name", "registry-db-owner")),
+    Break(
+        "operators_are_given_what_commands_take",
+        "an authority's key",
+        _file("postgres", 0, "/items/0/key", "ca.key"),
+    ),
+    Break(
+        "operators_are_given_what_commands_take",
+        "a service's certificate",
+        _file("kafka", 1, "/name", "kafka-user-gateway"),
+    ),
+    Break(
+        "operators_are_given_what_commands_take",
+        "a copy of the database",
+        _addressed("OCOP_POSTGRES_URL", "postgresql://{service}-db-ro:5432?sslmode=verify-full"),
+    ),
+    Break(
+        "operators_are_given_what_commands_take",
+        "not checked",
+        _addressed("OCOP_POSTGRES_URL", "postgresql://{service}-db-rw:5432?sslmode=require"),
+    ),
+    Break(
+        "operators_are_given_what_commands_take",
+        "one authority for all",
+        _addressed(
+            "OCOP_POSTGRES_URL",
+            "postgresql://{service}-db-rw:5432?sslmode=verify-full&sslrootcert=/run/secrets/postgres/gateway.crt",
+        ),
+    ),
+    Break(
+        "operators_are_given_what_commands_take",
+        "another port",
+        _addressed("OCOP_SERVICES_URL", "http://{service}:8080"),
+    ),
+    Break("operators_are_given_what_commands_take", "one service's", _addressed("OCOP_HOME", "OCOP_DATABASE_URL")),
+    Break(
+        "operators_are_given_what_commands_take", "without TLS", _addressed("OCOP_KAFKA_BOOTSTRAP", "ocop-kafka:9092")
+    ),
+    Break("operators_reach_what_they_look_into", "no services", without=("NetworkPolicy", "services-from-operator")),
+    Break("operators_reach_what_they_look_into", "no database", without=("NetworkPolicy", "databases-from-operator")),
+    Break("operators_reach_what_they_look_into", "no Kafka", without=("NetworkPolicy", "kafka-from-operator")),
+    Break("operators_reach_what_they_look_into", "Kafka's own ports", _kafkas_own_port),
+    Break(
+        "operators_reach_what_they_look_into",
+        "outside",
+        _policy("operator-to-services", "egress/0/to/0", {"ipBlock": {"cidr": "203.0.113.0/24"}}),
+    ),
+    Break("operators_reach_what_they_look_into", "somebody comes", _somebody_comes),
     # network
     Break("denies_both_ways_by_default", "no default", without=("NetworkPolicy", "default-deny")),
     Break("denies_both_ways_by_default", "in only", _policy("default-deny", "policyTypes", ["Ingress"])),
@@ -342,6 +455,22 @@ BREAKS: Final = (
     ),
     Break("users_may_what_their_code_does", "may all", _user("authorization/acls/0/operations", ["All"])),
     Break("users_may_what_their_code_does", "no quotas", _user("quotas", None)),
+    Break("users_may_what_their_code_does", "no operators", without=("KafkaUser", "operator")),
+    Break(
+        "users_may_what_their_code_does",
+        "operators write what nobody has named",
+        _set("KafkaUser", "operator", "spec/authorization/acls/0/operations", ["Describe", "Read", "Write"]),
+    ),
+    Break(
+        "users_may_what_their_code_does",
+        "operators make topics",
+        _set("KafkaUser", "operator", "spec/authorization/acls/1/operations", ["Create", "DescribeConfigs", "Write"]),
+    ),
+    Break(
+        "users_may_what_their_code_does",
+        "operators take a service's place",
+        _set("KafkaUser", "operator", "spec/authorization/acls/11/operations", ["Describe", "Read"]),
+    ),
     # PostgreSQL
     Break("each_service_has_its_database", "none", without=("Cluster", "registry-db")),
     Break("each_service_has_its_database", "another owner", _database("bootstrap/initdb/owner", "registry_app")),
@@ -471,6 +600,11 @@ BREAKS: Final = (
     # watching
     Break("the_collector_keeps_its_memory", "no limiter", _config("[memory_limiter, batch]", "[batch]")),
     Break("everything_is_watched", "not the services", without=("PodMonitor", "services")),
+    Break(
+        "everything_is_watched",
+        "a service that gives itself out as the operators' place",
+        _set("Deployment", "registry", "spec/template/metadata/labels/app.kubernetes.io~component", "operator"),
+    ),
     Break(
         "everything_is_watched",
         "another port",

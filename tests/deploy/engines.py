@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
+from gateway.lag import READERS
 
 from contracts.topics import FOREVER, TOPICS
 from deploy.k8s import kafka
@@ -98,9 +99,12 @@ def topics_are_the_catalogue(found: Manifests) -> Iterator[str]:
 
 @rule(*REAL)
 def users_may_what_their_code_does(found: Manifests) -> Iterator[str]:
-    """A KafkaUser for each service: writes its own topics, reads those that it subscribes to, with quotas. No more."""
+    """A KafkaUser for each service: writes its own topics, reads those that it subscribes to, with quotas. No more.
+
+    Operators read and write what the catalogue has, in no group.
+    """
     users = {each["metadata"]["name"]: each["spec"] for each in found.of("KafkaUser")}
-    if users.keys() != {service.name for service in SERVICES} | {"keda"}:
+    if users.keys() != {service.name for service in SERVICES} | {"keda", "operator"}:
         yield f"users: {sorted(users)}"
     for service in SERVICES:
         spec = users.get(service.name)
@@ -113,6 +117,11 @@ def users_may_what_their_code_does(found: Manifests) -> Iterator[str]:
             yield f"{service.name} reads {sorted(_allowed(spec, 'topic', 'Read'))}"
         if _allowed(spec, "group", "Read") != {service.wire}:
             yield f"{service.name} is in {sorted(_allowed(spec, 'group', 'Read'))}"
+    if (spec := users.get("operator")) is not None:
+        if _allowed(spec, "topic", "Write") != set(TOPICS) or _allowed(spec, "topic", "Read") != {kafka.PREFIX}:
+            yield f"operators write {sorted(_allowed(spec, 'topic', 'Write'))}"
+        if _allowed(spec, "group", "Read") or _allowed(spec, "group", "Describe") != set(READERS):
+            yield f"operators are in {sorted(_allowed(spec, 'group', 'Read'))}"
     for name, spec in users.items():
         operations = {operation for acl in spec["authorization"]["acls"] for operation in acl["operations"]}
         if operations - {"Read", "Write", "Describe", "DescribeConfigs"}:

@@ -1,5 +1,6 @@
 """The Dockerfile and what it installs, read without an engine; `make compose-check` builds and starts it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -52,6 +53,16 @@ def test_every_package_is_in_the_image() -> None:
         if name == "COPY" and "--from" not in arguments and "requirements" not in arguments
     }
     assert copied == {(package, f"/app/{Path(package).name}") for package in wheel["packages"]}
+
+
+def test_a_container_has_the_command(tmp_path: Path) -> None:
+    """`kubectl exec … -- ocop …`: the script that the image makes, made here and run with this Python."""
+    (step,) = [arguments for name, arguments in rules.instructions(DOCKERFILE) if "/venv/bin/ocop" in arguments]
+    _, _, made = json.loads(step)
+    script = made.replace("/venv/bin/ocop", str(tmp_path / "ocop")).replace("/venv/bin/python", sys.executable)
+    subprocess.run([sys.executable, "-c", script], check=True)
+    done = subprocess.run([tmp_path / "ocop", "--help"], capture_output=True, text=True, check=False)
+    assert "oracle" in done.stdout, done.stderr
 
 
 def test_nothing_else_goes_to_the_engine() -> None:

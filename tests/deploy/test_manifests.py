@@ -9,7 +9,7 @@ import pytest
 
 from deploy.k8s import kafka
 from deploy.k8s.manifests import OVERLAYS, Manifests, containers, render
-from tests.deploy import engines, talking, watching, workloads  # noqa: F401  # they enter their rules
+from tests.deploy import engines, operators, talking, watching, workloads  # noqa: F401  # they enter their rules
 from tests.deploy.breaks import BREAKS, Break
 from tests.deploy.rule import RULES
 
@@ -54,7 +54,9 @@ def test_staging_is_production_in_all_but_size() -> None:
 
 def test_what_operators_are_told_to_rotate_is_there() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    told = [line for line in page.splitlines() if line.startswith("kubectl -n ocop annotate")]
+    told = [
+        line for line in page.splitlines() if line.startswith("kubectl -n ocop annotate --overwrite externalsecret")
+    ]
     named = [name for line in told for name in re.findall(r" (gateway\S*)", line)]
     assert sorted(named) == sorted(name for name in rendered("production").names("ExternalSecret") if "gateway" in name)
     (file,) = re.findall(r"stat -Lc %y (\S+)", page)

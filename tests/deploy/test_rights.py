@@ -4,24 +4,32 @@ import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from aiokafka.protocol.admin import CreateAclsRequest
+from gateway import adoption
+from gateway.lag import READERS, Lag
+from national.projections import PROJECTIONS
 
 from contracts.topics import TOPICS
-from deploy.k8s.kafka import Right, rights, scaler
-from ocop import kafka, provision
+from deploy.k8s.kafka import Right, operator, rights, scaler
+from ocop import kafka, oracle, provision, trace
 from ocop.home import free_port
 from ocop.services import SERVICES
+from servicekit import access, database
+from servicekit.adopt import adopt
+from servicekit.rebuilding.rebuild import rebuild
+from servicekit.republish import republish
 from tests.acts import listed, recognised
-from tests.delivery.system import system
+from tests.delivery.system import System, system
 from tests.delivery.test_spine import families
 from tests.engines import START_SECONDS, Databases, Engine
 from tests.waiting import until
@@ -35,6 +43,7 @@ ALLOW: Final = 3
 USERS: Final[dict[str, tuple[Right, ...]]] = {
     **{service.name: tuple(rights(service)) for service in SERVICES},
     "keda": tuple(scaler()),
+    "operator": tuple(operator()),
 }
 DENIED: Final = re.compile(r"Principal = User:(\S+) is Denied operation = (\w+).*? on resource = (\S+)")
 
@@ -109,7 +118,9 @@ def as_user(name: str) -> dict[str, str]:
     return {"security_protocol": "SASL_PLAINTEXT", "sasl_plain_username": name, "sasl_plain_password": name}
 
 
-async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path: Path) -> None:
+async def test_all_work_each_as_its_own_user(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with guarded(tmp_path) as broker:
         wires = [service.wire for service in SERVICES]
         async with system(broker.users, databases, tmp_path, wires) as under_test:
@@ -131,7 +142,33 @@ async def test_services_work_each_as_its_own_user(databases: Databases, tmp_path
                 (1,)
             ]
             assert await under_test.fetch("national", "SELECT count(*) FROM event") == [(22,)]
+            monkeypatch.setattr(access, "to", lambda bootstrap: {"bootstrap_servers": bootstrap, **as_user("operator")})
+            await operators_work(broker.users, under_test, answers[0]["submission_id"])
         assert broker.denied() == set()
+
+
+async def operators_work(bootstrap: str, under_test: System, submission: str) -> None:
+    """Whatever their commands do on Kafka, with the roles that they are given; services are down in the end."""
+    urls = under_test.urls
+    assert await oracle.wait_until_quiet(bootstrap, urls, 30) == []
+    assert await oracle.examine(bootstrap, urls) == []
+    assert "kafka" in {where for where, _ in await trace.trace(bootstrap, urls, submission)}
+    async with aclosing(Lag(bootstrap)) as lag:
+        assert set(await lag.unread()) == set(READERS)
+    owner = under_test.databases["national"].owner
+    assert (await rebuild(owner, bootstrap, PROJECTIONS, actor="test", reason="test")).swapped
+    for process in under_test.processes:
+        process.kill()  # where a relay leads, its place is waited for
+    for service in SERVICES:
+        own = [topic for topic in TOPICS.values() if topic.service == service.wire]
+        if own:
+            connection = await database.connect(urls[service.wire])
+            async with connection.transaction():
+                take = adoption.take if service.wire == "gateway" else None
+                assert (await adopt(connection, bootstrap, service.wire, take)).events == 0
+            make = partial(provision.topics, bootstrap, own)
+            assert set(await republish(connection, bootstrap, service.wire, make=make)) == {each.name for each in own}
+            await connection.close()
 
 
 async def test_nobody_may_what_is_anothers(tmp_path: Path) -> None:
@@ -147,6 +184,13 @@ async def test_nobody_may_what_is_anothers(tmp_path: Path) -> None:
         consumer.assign([TopicPartition("ocop.submission.evaluation", 0)])
         with pytest.raises(TopicAuthorizationFailedError):
             await asyncio.wait_for(consumer.getone(), 10)
+        repairing = AIOKafkaAdminClient(bootstrap_servers=broker.users, **as_user("operator"))
+        clients.push_async_callback(repairing.close)
+        await repairing.start()
+        refused = await repairing.create_topics([NewTopic("ocop.registry.other", 1, 1)])
+        assert [error for _, error, *_ in refused.topic_errors] == [TopicAuthorizationFailedError.errno]
+        gone = await repairing.delete_topics(["ocop.registry.product"])
+        assert [error for _, error, *_ in gone.topic_error_codes] == [TopicAuthorizationFailedError.errno]
         with pytest.raises(GroupAuthorizationFailedError):  # whose lag nobody scales by
             await admin.list_consumer_group_offsets("gateway")
 

@@ -34,14 +34,18 @@ def _collector(found: Manifests) -> Object:
 
 @rule(*REAL)
 def everything_is_watched(found: Manifests) -> Iterator[str]:
-    """PodMonitors for services, Kafka, PostgreSQL and the collector, at ports that the pods have."""
+    """PodMonitors for services, Kafka, PostgreSQL and the collector, at ports that the pods have. The operators' place
+    has none, so nobody asks it."""
     monitors = {each["metadata"]["name"]: each["spec"] for each in found.of("PodMonitor")}
     if not {"services", "kafka", "postgres", "otel-collector"} <= monitors.keys():
         yield f"monitors: {sorted(monitors)}"
     for workload in found.of("Deployment"):
         fitting = [spec for spec in monitors.values() if selects(spec["selector"], labels(template(workload)))]
         ports = {port["name"] for container in containers(workload) for port in container.get("ports", ())}
-        if len(fitting) != 1:
+        if workload in found.workloads("operator"):
+            if fitting or ports:
+                yield f"{title(workload)}: {len(fitting)} monitors, ports {sorted(ports)}"
+        elif len(fitting) != 1:
             yield f"{title(workload)}: {len(fitting)} monitors"
         elif fitting[0]["podMetricsEndpoints"][0]["port"] not in ports:
             yield f"{title(workload)}: no port {fitting[0]['podMetricsEndpoints'][0]['port']}"

@@ -117,7 +117,7 @@ def writes_to_scratch_only(found: Manifests) -> Iterator[str]:
     for workload, container in _containers(found):
         if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
             yield f"{title(workload)}: {container['name']} can write to its root"
-    for workload in [*found.workloads("service"), *found.workloads("migration")]:
+    for workload in [*found.workloads("service"), *found.workloads("migration"), *found.workloads("operator")]:
         scratch = [v["name"] for v in template(workload)["spec"]["volumes"] if "emptyDir" in v]
         mounts = {m["mountPath"]: m["name"] for m in containers(workload)[0]["volumeMounts"]}
         if mounts.get("/tmp") not in scratch:  # noqa: S108
