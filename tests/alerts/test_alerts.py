@@ -29,6 +29,7 @@ def well() -> Series:
         found |= {
             f'ocop_topic_stopped{{service="{service}",topic="t"}}': "0x{}",
             f'ocop_records_lost_total{{service="{service}",topic="t"}}': "0x{}",
+            f'ocop_topics_lost{{service="{service}"}}': "0x{}",
             f'ocop_held_rows{{service="{service}",reason="failed"}}': "0x{}",
             f'ocop_held_oldest_seconds{{service="{service}",reason="gap"}}': "0x{}",
             f'ocop_held_oldest_seconds{{service="{service}",reason="waiting"}}': "3600x{}",
@@ -78,6 +79,7 @@ FAULTS = [
     Fault("OcopTopicStopped", {'ocop_topic_stopped{service="registry",topic="t"}': "1x{}"}, TOPIC, 2),
     Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "0 5x{}"}, TOPIC, 2),
     Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "_ 5x{}"}, TOPIC, 2),
+    Fault("OcopTopicLost", {'ocop_topics_lost{service="registry"}': "0 2x{}"}, OF, 3),
     Fault(
         "OcopNumberMissing",
         {'ocop_held_oldest_seconds{service="registry",reason="gap"}': "0+60x{}"},
