@@ -347,6 +347,7 @@ async def test_topics_lost(kafka_topics: str, databases: Databases, tmp_path: Pa
     """Their readers run through it; those who write them are stopped until all that was on them has been said again."""
     async with drill(kafka_topics, databases, tmp_path, seed=4) as made:
         await made.send()
+        await until(lambda: _said_on(made.system, KINDS[kind]), 60)
         await provision.remove_topics(kafka_topics, KINDS[kind])
         writers = sorted({TOPICS[name].service for name in KINDS[kind]})
         for writer in writers:
@@ -359,6 +360,12 @@ async def test_topics_lost(kafka_topics: str, databases: Databases, tmp_path: Pa
             await (_start_gateways(made) if writer == "gateway" else made.system.start(writer))
         if kind in ("submission", "every"):
             made.excused.add(NOT_AGAIN)
+
+
+async def _said_on(under_test: System, topics: Iterable[str]) -> bool:
+    """Whether something has been said on each."""
+    said = "SELECT count(*) FROM relayed WHERE topic = $1 AND next_offset > 0"
+    return all([await under_test.fetch(TOPICS[name].service, said, name) != [(0,)] for name in topics])
 
 
 FIGURES = (
