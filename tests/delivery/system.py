@@ -23,7 +23,7 @@ from servicekit import database
 from tests.delivery import healing
 from tests.engines import Database, Databases
 
-READY_S = 30
+READY_S = 90
 QUIET_S = 45
 MODULES = {"marketplace": "marketplace_sync"}
 REPOSITORY = Path(__file__).parents[2]
