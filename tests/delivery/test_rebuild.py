@@ -283,8 +283,8 @@ async def test_what_the_code_cannot_handle_is_put_aside_as_the_service_does(nati
     differing = {name for name, table in result.tables.items() if table.subjects}
     after = await national.held()
     assert result.swapped
-    if later:
-        assert (differing, result.elsewhere) == (set(), {})
+    if not result.elsewhere:  # it came to the same one first; which partition's records come first, Kafka decides
+        assert differing == set()
         assert await national.rows() == rows
         assert sorted(map(_held, after)) == sorted(map(_held, held))
     else:
