@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deploy import generated
+
 HERE: Final = Path(__file__).parent
 PLACES: Final = (HERE / "compose" / "grafana" / "dashboards", HERE / "k8s" / "cluster" / "monitoring" / "dashboards")
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
@@ -428,14 +430,7 @@ def files() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """The command; its exit status."""
-    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        if "--check" in arguments:
-            sys.stderr.write(f"{path}: is not what deploy/dashboards.py says; run python -m deploy.dashboards\n")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files()[path])
-    return 1 if stale and "--check" in arguments else 0
+    return generated.command(files(), "deploy.dashboards", arguments)
 
 
 if __name__ == "__main__":

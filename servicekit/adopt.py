@@ -5,8 +5,8 @@ the numbering; final outcomes to the inbox, and of what is held, they take away 
 not final only tells from which number to go on. So does one that names an event which is nowhere: the relay was killed
 between the two, and the event is made once more, under the same id. An end that only another record tells of (an event
 its submission's, an applied withdrawal its target's) gets its number after all outcomes were read, above what its
-sender was told before. The position stays where the database has it: what
-was decided is read again and gets its outcome again, what nobody has heard of is decided now.
+sender was told before. The position stays where the database has it: what was decided is read again and gets its
+outcome again, what nobody has heard of is decided now.
 
 A gateway takes submissions back from its topics, with the ids that were answered for them (`gateway.adoption`).
 """

@@ -184,10 +184,8 @@ class Batch:
         digest = message.envelope.contentdigest if message.envelope else None
         if row.digest is None and row.state != "failed":  # adopted: what it said is read again, and comes first
             row.digest, row.changed = digest, True
-            row.submission_id, row.about = (
-                row.submission_id or message.named_uuid("correlationid"),
-                records.about(message),
-            )
+            row.submission_id = row.submission_id or message.named_uuid("correlationid")
+            row.about = records.about(message)
         if digest is not None and row.digest is not None and digest != row.digest:
             row.outcome_seq += 1
             row.changed = True

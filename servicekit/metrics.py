@@ -41,8 +41,8 @@ class Metrics:
     relayed = Counter("ocop_relayed", "outbox rows confirmed by Kafka", ["topic"])
     leads = Gauge("ocop_relay_leads", "1 in the replica that sends, else 0")
     outbox_rows = Gauge("ocop_outbox_rows", "rows that wait in the outbox, counted up to 100,000")
-    topics_lost = Gauge("ocop_topics_lost", "own topics that were made anew, and not said again since")
     outbox_age = Gauge("ocop_outbox_age_seconds", "seconds that the oldest of them has waited; 0 if there is none")
+    topics_lost = Gauge("ocop_topics_lost", "own topics that were made anew, and not said again since")
 
     answers = Counter(
         "ocop_answers",

@@ -129,9 +129,9 @@ async def when_there(owner_url: str, service: str, patience_s: float = PATIENCE_
         try:
             return await migrate(owner_url, service)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # A cluster that is being made lacks database and roles for a while.
-            made = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
-            if not (database.is_outage(error) or isinstance(error, made)) or time.monotonic() > until:
+            # A cluster that is being made lacks the database for a while.
+            passes = database.is_outage(error) or isinstance(error, asyncpg.InvalidCatalogNameError)
+            if not passes or time.monotonic() > until:
                 raise
             sys.stderr.write(f"waiting for the database: {error or type(error).__name__}\n")
         await asyncio.sleep(AGAIN_S)

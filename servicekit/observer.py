@@ -28,6 +28,7 @@ class Observer:
             await _held(connection)
             if self._sends:
                 await _outbox(connection)
+                METRICS.topics_lost.set(await loss.count(connection))
         return 0
 
 
@@ -53,4 +54,3 @@ async def _outbox(connection: Connection) -> None:
     assert row is not None  # it has no FROM
     METRICS.outbox_rows.set(row["n"])
     METRICS.outbox_age.set(row["oldest"])
-    METRICS.topics_lost.set(await loss.count(connection))

@@ -1,5 +1,5 @@
-"""How long something is tried, and how often: a pace of rounds, a back-off between attempts, and five failures alone
-before it is given up."""
+"""How long something is tried, and how often: rounds of work that are apart, a back-off between attempts, and five
+failures alone before it is given up."""
 
 import asyncio
 import random
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 TRIES_ALONE = 5
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 10.0
 BUDGET_S = 120.0  # then what is tried is put back: after 300 s without a poll aiokafka leaves the group
-PACE_S = 0.01
+APART_S = 0.01
 
 
-class Pace:
-    """Rounds of work that begin 10 ms apart at the least. What comes meanwhile shares the next round's transaction,
+class Rounds:
+    """Of work, that begin 10 ms apart at the least. What comes meanwhile shares the next round's transaction,
     which is most of what a trickle costs; what comes alone waits for nothing, and full rounds take longer anyway.
     """
 
@@ -32,7 +32,7 @@ class Pace:
 
     def begin(self) -> None:
         """A round begins."""
-        self._next = time.monotonic() + PACE_S
+        self._next = time.monotonic() + APART_S
 
     async def rest(self) -> None:
         """Until the next may begin."""

@@ -28,10 +28,10 @@ from servicekit.database import Connection
 from servicekit.failpoint import failpoint
 from servicekit.kafka import SEND_TIMEOUT_S, start_producer
 from servicekit.metrics import METRICS
-from servicekit.patience import Pace
+from servicekit.patience import Rounds
 from servicekit.setback import still_knows
 from servicekit.topic_ids import present_ids
-from servicekit.tracing import TRACING, Of
+from servicekit.tracing import TRACING, Of, of_record
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +96,10 @@ class Relay:
             await still_knows(connection, self._bootstrap, self._service)
             log.info("relay leads")
             METRICS.leads.set(1)
-            pace = Pace()
+            rounds = Rounds()
             while True:
                 self._woken.clear()
-                pace.begin()
+                rounds.begin()
                 rows = await connection.fetch(
                     "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1", BATCH
                 )
@@ -108,7 +108,7 @@ class Relay:
                 if len(rows) < BATCH:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), POLL_S)
-                    await pace.rest()
+                    await rounds.rest()
         finally:
             METRICS.leads.set(0)
             connection.terminate()  # lets the lock go at once, whatever state the connection is in
@@ -210,14 +210,8 @@ async def _remove(connection: Connection, confirmed: Sequence[tuple[Row, Place]]
 def _traced(row: Row, place: Place) -> Of:
     (topic, partition), offset = place
     headers: Mapping[str, str] = row["headers"]
-    return headers.get("ce_traceparent"), {
-        "messaging.system": "kafka",
-        "messaging.destination.name": topic,
-        "messaging.destination.partition.id": str(partition),
-        "messaging.kafka.offset": offset,
-        "messaging.message.id": headers.get("ce_id", ""),
-        "ocop.type": headers.get("ce_type", ""),
-    }
+    id_, type_ = headers.get("ce_id", ""), headers.get("ce_type", "")
+    return headers.get("ce_traceparent"), of_record(topic, partition, offset, id_, type_)
 
 
 async def send(producer: AIOKafkaProducer, rows: Sequence[Row]) -> dict[TopicPartition, int]:

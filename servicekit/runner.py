@@ -26,10 +26,10 @@ from servicekit.health import Health
 from servicekit.kafka import Subscription
 from servicekit.message import Message, decode
 from servicekit.metrics import METRICS
-from servicekit.patience import BUDGET_S, Backoff, Pace, alone
+from servicekit.patience import BUDGET_S, Backoff, Rounds, alone
 from servicekit.setback import SetBackError, still_knows
 from servicekit.settings import Settings
-from servicekit.tracing import TRACING, Of
+from servicekit.tracing import TRACING, Of, of_record
 from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Runner(ConsumerRebalanceListener):
         self._by_topic = {topic: handler for handler in handlers for topic in handler.topics}
         self._health = health
         self._committed = committed
-        self._pace = Pace()
+        self._rounds = Rounds()
         self._stands: dict[TopicPartition, int] = {}  # where the reading of each partition stands
         self._began: dict[TopicPartition, int | None] = {}  # where it stood before the poll in hand
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
@@ -190,7 +190,7 @@ class Runner(ConsumerRebalanceListener):
 
     async def poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Takes one poll to its commit. Never raises: what cannot be done now is put back and read again."""
-        self._pace.begin()
+        self._rounds.begin()
         try:
             await self._poll(records)
         except Exception:
@@ -198,7 +198,7 @@ class Runner(ConsumerRebalanceListener):
             for partition in {TopicPartition(record.topic, record.partition) for record in records}:
                 self._put_back(partition)
         self._in_hand.clear()
-        await self._pace.rest()
+        await self._rounds.rest()
 
     async def _poll(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         started = time.monotonic()
@@ -403,11 +403,5 @@ def _traced(message: Message) -> Of:
     envelope = message.envelope
     if envelope is None:
         return None, {}
-    return envelope.traceparent, {
-        "messaging.system": "kafka",
-        "messaging.destination.name": message.topic,
-        "messaging.destination.partition.id": str(message.partition),
-        "messaging.kafka.offset": message.offset,
-        "messaging.message.id": envelope.id,
-        "ocop.type": envelope.type,
-    }
+    place = message.topic, message.partition, message.offset
+    return envelope.traceparent, of_record(*place, envelope.id, envelope.type)

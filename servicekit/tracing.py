@@ -153,6 +153,18 @@ class Request:
         return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False)
 
 
+def of_record(topic: str, partition: int, offset: int, event_id: str, type_: str) -> Attributes:
+    """What is said of a record, by OpenTelemetry's names for messaging."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "messaging.destination.partition.id": str(partition),
+        "messaging.kafka.offset": offset,
+        "messaging.message.id": event_id,
+        "ocop.type": type_,
+    }
+
+
 def _context(traceparent: str | None) -> SpanContext | None:
     """The place that a traceparent names; None if it names none, as all zeros do."""
     found = _w3c(traceparent or "")

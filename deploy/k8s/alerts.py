@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from deploy import generated
+
 SOURCE: Final = Path(__file__).parent.parent / "alerts" / "rules.yml"
 TARGET: Final = Path(__file__).parent / "cluster" / "monitoring" / "rules.yaml"
 HEAD: Final = """\
@@ -25,13 +27,7 @@ def manifest() -> str:
 
 def main(arguments: list[str]) -> int:
     """The command; its exit status."""
-    if TARGET.read_text() == manifest():
-        return 0
-    if "--check" in arguments:
-        sys.stderr.write(f"{TARGET.name}: is not what deploy/alerts says; run python -m deploy.k8s.alerts\n")
-        return 1
-    TARGET.write_text(manifest())
-    return 0
+    return generated.command({TARGET: manifest()}, "deploy.k8s.alerts", arguments)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Final
 from gateway.lag import READERS
 
 from contracts.topics import TOPICS, Topic
+from deploy import generated
 from ocop.services import SERVICES, Service
 
 HERE: Final = Path(__file__).parent
@@ -165,14 +166,7 @@ def files() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """The command; its exit status."""
-    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
-    if "--check" in arguments:
-        for path in stale:
-            sys.stderr.write(f"{path.name}: is not what the catalogue says; run python -m deploy.k8s.kafka\n")
-        return 1 if stale else 0
-    for path in stale:
-        path.write_text(files()[path])
-    return 0
+    return generated.command(files(), "deploy.k8s.kafka", arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """A whole system at work that can be broken: engines, every service, provinces that send, a Prometheus that looks."""
 
 import asyncio
-import shutil
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,14 +10,13 @@ from pathlib import Path
 import httpx2
 
 from contracts.topics import TOPICS
-from ocop import mailbox, provision
-from ocop.home import free_port
+from ocop import provision
 from tests.alerts.past import remembered
 from tests.alerts.prometheus import Alert, Prometheus, prometheus
 from tests.alerts.provinces import Provinces
 from tests.delivery import healing, mails
 from tests.delivery.load import enrolled
-from tests.delivery.system import PACKAGES, REPOSITORY, SERVICES, Process, System, system
+from tests.delivery.system import PACKAGES, SERVICES, Process, System, system
 from tests.engines import Databases, Engines, private_engines
 from tests.waiting import until
 
@@ -70,7 +67,7 @@ async def scene(directory: Path, seed: int) -> AsyncIterator[Scene]:
     async with (
         private_engines() as engines,
         system(engines.kafka_bootstrap, Databases(engines.postgres_url), directory, SERVICES) as under_test,
-        _mailbox(directory) as smtp,
+        mails.serving(directory) as smtp,
     ):
         await provision.topics(engines.kafka_bootstrap, TOPICS.values())
         keys = await enrolled(under_test)
@@ -120,20 +117,3 @@ async def _probed(addresses: list[str]) -> None:
             with suppress(httpx2.TransportError):
                 await client.get(f"{addresses[SERVICES.index('national')]}/v1/products", params={"at": "2026-08-10"})
             await asyncio.sleep(PROBE_S)
-
-
-@asynccontextmanager
-async def _mailbox(directory: Path) -> AsyncIterator[int]:
-    """A mail server; its port."""
-    port, kept = free_port(), directory / "mails"
-    shutil.rmtree(kept, ignore_errors=True)
-    with (directory / "mailbox.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ocop.mailbox", str(port), str(kept), cwd=REPOSITORY, stderr=log
-        )
-    try:
-        await until(lambda: mailbox.answers(port))
-        yield port
-    finally:
-        process.kill()
-        await process.wait()

@@ -2,23 +2,45 @@
 
 import asyncio
 import re
+import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 from notifications import store
 
 from ocop import mailbox
+from ocop.home import free_port
 from ocop.rules.evidence import Finding
 from servicekit import database
 from tests.delivery.stream import LANES
+from tests.delivery.system import REPOSITORY
 from tests.delivery.victims import REPLICAS
+from tests.waiting import until
 
 MESSAGE_ID = re.compile("<(.+)@ocop-interconnect>")
 UNSENT = """SELECT (SELECT count(*) FROM mail WHERE sent_at IS NULL)
                  + (SELECT count(*) FROM delivery JOIN contact USING (tenant)
                     WHERE delivery.mail IS NULL AND NOT cancelled AND due_at <= clock_timestamp())"""
+
+
+@asynccontextmanager
+async def serving(directory: Path) -> AsyncIterator[int]:
+    """A mail server that keeps what it gets under this directory; its port."""
+    port = free_port()
+    with (directory / "mailbox.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ocop.mailbox", str(port), str(directory / "mails"), cwd=REPOSITORY, stderr=log
+        )
+    try:
+        await until(lambda: mailbox.answers(port))
+        yield port
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def set_contacts(url: str) -> None:

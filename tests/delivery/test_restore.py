@@ -487,6 +487,18 @@ async def known(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
+async def adopted_from(
+    saved: str, made: Database, databases: Databases, bootstrap: str
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Sets the registry's database back and adopts what it has said since; a connection, and nothing to send."""
+    await databases.set_back(made, saved)
+    connection = await database.connect(made.app)
+    async with connection.transaction():
+        await adopt(connection, bootstrap, "registry")
+    await connection.execute("DELETE FROM outbox")
+    return connection
+
+
 async def unknown(made: Database, bootstrap: str) -> set[str]:
     """The topics on which lies what the service has said and does not know."""
     async with await database.open_pool(made.app) as pool, pool.acquire() as connection:
@@ -552,11 +564,7 @@ async def test_an_end_that_only_its_event_tells_of_gets_a_number_of_its_own(
     await relay.send(producer, said)
     await connection.close()
 
-    await databases.set_back(made, saved)
-    connection = await database.connect(made.app)
-    async with connection.transaction():
-        await adopt(connection, kafka_topics, "registry")
-    await connection.execute("DELETE FROM outbox")
+    connection = await adopted_from(saved, made, databases, kafka_topics)
     await take(connection, late, early)  # read again, and sent again by the gateway
     assert {outcome_of(row) for row in await to_say(connection)} == unsaid
     await connection.close()
@@ -589,11 +597,7 @@ async def test_a_withdrawal_and_its_target_end_as_either_was_told(
     await relay.send(producer, [row for row in rows if row["id"] not in unsaid])
     await connection.close()
 
-    await databases.set_back(made, saved)
-    connection = await database.connect(made.app)
-    async with connection.transaction():
-        await adopt(connection, kafka_topics, "registry")
-    await connection.execute("DELETE FROM outbox")
+    connection = await adopted_from(saved, made, databases, kafka_topics)
     await take(connection, province.message(owner("CT-1", id_="owner")))  # its partition is faster this time
     await take(connection, early, late, *words)
     again = {outcome_of(row) for row in await to_say(connection, f"topic = '{ENDS_OF}'")}

@@ -7,7 +7,6 @@ Kafka and one to PostgreSQL. What the proof itself asks goes straight to the eng
 import asyncio
 import json
 import random
-import sys
 import tempfile
 import time
 import traceback
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.topics import TOPICS
-from ocop import mailbox, provision
+from ocop import provision
 from ocop.home import free_port
 from ocop.rules.evidence import Named
 from tests.delivery import healing, ledger, mails, verdict
@@ -27,7 +26,7 @@ from tests.delivery.healing import NotHealedError
 from tests.delivery.judging import judge
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import enrolled
-from tests.delivery.system import REPOSITORY, SERVICES, Process, System, system
+from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Databases, Engines
 from tests.faults.disk import small_disk
 from tests.faults.proxy import Proxy, proxy
@@ -202,7 +201,7 @@ async def _stage(fault: Fault, seed: int, directory: Path, seconds: float | None
         under_test = await stack.enter_async_context(
             system(engines.kafka_bootstrap, Databases(engines.postgres_url), directory, SERVICES)
         )
-        smtp = await stack.enter_async_context(_mailbox(directory))
+        smtp = await stack.enter_async_context(mails.serving(directory))
         keys = await enrolled(under_test) | {OWN_SOURCE: await under_test.key(*OWN)}
         await mails.set_contacts(under_test.urls["notifications"])
         book = Ledger(directory / "ledger")
@@ -237,22 +236,6 @@ async def _engines(fault: Fault, links: Mapping[str, int]) -> AsyncIterator[Engi
                 with suppress(Exception):  # it may have died, or have no room to stop in order
                     engines.stop_postgres()
                 engines.kill_postgres()
-
-
-@asynccontextmanager
-async def _mailbox(directory: Path) -> AsyncIterator[int]:
-    """A mail server; its port."""
-    port = free_port()
-    with (directory / "mailbox.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ocop.mailbox", str(port), str(directory / "mails"), cwd=REPOSITORY, stderr=log
-        )
-    try:
-        await until(lambda: mailbox.answers(port))
-        yield port
-    finally:
-        process.kill()
-        await process.wait()
 
 
 async def _broken(fault: Fault, stage: Stage) -> None:

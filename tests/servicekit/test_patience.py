@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from servicekit import patience
-from servicekit.patience import PACE_S, Pace
+from servicekit.patience import APART_S, Rounds
 
 
 class Clock:
@@ -22,17 +22,17 @@ class Clock:
         self.now += seconds
 
 
-async def _round(clock: Clock, pace: Pace, work_s: float) -> float:
+async def _round(clock: Clock, rounds: Rounds, work_s: float) -> float:
     """How long a round keeps the next one waiting."""
-    pace.begin()
+    rounds.begin()
     clock.now += work_s
     ended = clock.now
-    await pace.rest()
+    await rounds.rest()
     return clock.now - ended
 
 
 def test_a_short_round_waits_for_company_and_a_long_one_does_not() -> None:
     clock = Clock()
     with patch.object(patience, "time", clock), patch.object(patience, "asyncio", SimpleNamespace(sleep=clock.sleep)):
-        waits = [asyncio.run(_round(clock, Pace(), work)) for work in (0.0, PACE_S / 4, PACE_S, 3 * PACE_S)]
-    assert [round(each / PACE_S, 6) for each in waits] == [1, 0.75, 0, 0]
+        waits = [asyncio.run(_round(clock, Rounds(), work)) for work in (0.0, APART_S / 4, APART_S, 3 * APART_S)]
+    assert [round(each / APART_S, 6) for each in waits] == [1, 0.75, 0, 0]
