@@ -106,13 +106,14 @@ class Drill:
         return [(await self.system.client.get(f"{url}{path}", timeout=30)).json() for path in FIGURES]
 
     async def says_more(self, service: str) -> None:
-        """Waits until the service has said something that is not in its database's latest backup."""
-        said = "SELECT coalesce(sum(next_offset), 0)::bigint FROM relayed"
-        ((before,),) = await self.system.fetch(service, said)
+        """Waits until topics hold events and outcomes of the service that are not in its database's latest backup."""
+        ended_at = "SELECT topic, sum(next_offset)::bigint FROM relayed GROUP BY 1"
+        before = dict(await self.system.fetch(service, ended_at))
 
         async def more() -> bool:
-            ((now,),) = await self.system.fetch(service, said)
-            return bool(now >= before + 20)
+            new = {topic: end - before.get(topic, 0) for topic, end in await self.system.fetch(service, ended_at)}
+            outcomes = sum(count for topic, count in new.items() if topic.endswith(".outcome"))
+            return outcomes >= 20 and sum(new.values()) > outcomes
 
         await until(more, 60)
 
