@@ -113,7 +113,7 @@ class Drill:
         async def more() -> bool:
             new = {topic: end - before.get(topic, 0) for topic, end in await self.system.fetch(service, ended_at)}
             outcomes = sum(count for topic, count in new.items() if topic.endswith(".outcome"))
-            return outcomes >= 20 and sum(new.values()) > outcomes
+            return bool(sum(new.values()) > outcomes >= 20)
 
         await until(more, 60)
 
