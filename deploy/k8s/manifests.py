@@ -20,6 +20,15 @@ Object = dict[str, Any]
 _WITH_PODS: Final = ("Deployment", "StatefulSet", "Job")
 
 
+class _Loader(yaml.CSafeLoader):
+    """Knows no times, as the API's own reader does not: they are text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as its parent declares it
+        letter: [each for each in found if each[0] != "tag:yaml.org,2002:timestamp"]
+        for letter, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 class NoKustomizeError(Exception):
     """Nothing here renders a kustomization."""
 
@@ -99,11 +108,11 @@ def text(folder: Path) -> str:
     return subprocess.run([*command(), str(folder)], check=True, capture_output=True, text=True, timeout=60).stdout  # noqa: S603
 
 
-def render(overlay: str) -> Manifests:
+def render(overlay: str, of: Path = HERE) -> Manifests:
     """An overlay's objects."""
-    return Manifests(overlay, tuple(_objects(text(HERE / "overlays" / overlay))))
+    return Manifests(overlay, tuple(_objects(text(of / "overlays" / overlay))))
 
 
 def _objects(rendered: str) -> Iterator[Object]:
-    found: Iterable[Object | None] = yaml.load_all(rendered, yaml.CSafeLoader)
+    found: Iterable[Object | None] = yaml.load_all(rendered, _Loader)
     yield from (each for each in found if each is not None)
