@@ -7,13 +7,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries, rebuild
+from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries, rebuild, tracing
 from bench.data import PRODUCT, products, put
 from bench.engines import Bench
 from bench.limit import Limit
 
 Result = dict[str, Any]
 SUBJECTS: Final = 20_000
+TRACED_ROUNDS: Final = 10  # what is looked for is smaller than what one run differs from another
 
 
 @dataclass(slots=True)
@@ -174,6 +175,12 @@ async def measure_rebuild(session: Session) -> Result:
     return {"read": events, **await rebuild.run(session.bench, events, session.subjects)}
 
 
+async def measure_tracing(session: Session) -> Result:
+    """Without, a share and all, so often that chance evens out."""
+    session.forget("product")
+    return await tracing.run(session.bench, max(TRACED_ROUNDS, session.rounds), max(2.0, session.events / 10_000))
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "projection": measure_projection,
     "peer": measure_peer,
@@ -185,6 +192,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "queries": measure_queries,
     "memory": measure_memory,
     "backfill": measure_backfill,
+    "tracing": measure_tracing,
 }
 
 

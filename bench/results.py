@@ -7,7 +7,7 @@ from statistics import median
 from types import ModuleType
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries, rebuild
+from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries, rebuild, tracing
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
@@ -170,6 +170,22 @@ def _backfill(result: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(beside, [result["beside_backfill_ms"]["p95"]], most=2000)
 
 
+def _tracing(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    for way, words, most in (("a share", "a twentieth of all traces", 5), ("all", "all traces", None)):
+        more = [(_cpu(each[way]) / _cpu(each["without"]) - 1) * 100 for each in rounds]
+        yield Line(f"{words}, {len(rounds)} pairs: CPU more than without, %", more, most=most, cost=rounds[0][way])
+    yield Line(
+        "without: CPU of all services, s per 1,000 events",
+        [_cpu(each["without"]) for each in rounds],
+        cost=rounds[0]["without"],
+    )
+
+
+def _cpu(found: Mapping[str, Any]) -> float:
+    return float(found["cpu_s_per_1000"]["all"])
+
+
 MODULES: Final[Mapping[str, ModuleType]] = {
     "projection": projection,
     "peer": peer,
@@ -181,6 +197,7 @@ MODULES: Final[Mapping[str, ModuleType]] = {
     "queries": queries,
     "memory": memory,
     "backfill": lane,
+    "tracing": tracing,
 }
 SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "projection": _projection,
@@ -193,6 +210,7 @@ SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "queries": _queries,
     "memory": _memory,
     "backfill": _backfill,
+    "tracing": _tracing,
 }
 
 

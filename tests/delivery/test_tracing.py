@@ -1,25 +1,19 @@
 """One trace from a province's request to the mail: the spans of one event, as a receiver of OTLP gets them."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from notifications import store
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ocop import mailbox
 from ocop.home import free_port
 from servicekit import database
 from tests.acts import recognised, revoked
+from tests.delivery.spans import receiver
 from tests.delivery.system import SERVICES, System, system
 from tests.engines import Databases
 from tests.submissions import owner, product
@@ -27,39 +21,6 @@ from tests.waiting import until
 
 OF_PROVINCE = "4bf92f3577b34da6a3ce929d0e0e4736"  # the example of W3C Trace Context
 SENDER = f"00-{OF_PROVINCE}-00f067aa0ba902b7-00"
-Spans = list[tuple[str, Span]]  # of which service
-
-
-class Receiver(BaseHTTPRequestHandler):
-    """Takes OTLP over HTTP."""
-
-    spans: Spans
-
-    def do_POST(self) -> None:
-        request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
-        for resource in request.resource_spans:
-            (service,) = (a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
-            self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(ExportTraceServiceResponse().SerializeToString())
-
-    def log_message(self, *arguments: object) -> None:
-        """Says nothing."""
-
-
-@contextmanager
-def receiver() -> Iterator[tuple[str, Spans]]:
-    spans: Spans = []
-    handler: Any = type("Of", (Receiver,), {"spans": spans})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", spans
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture
