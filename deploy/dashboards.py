@@ -375,9 +375,9 @@ BOARDS: Final = (
                 width=QUARTER,
             ),
             Panel(
-                "Mails due",
+                "Mails unsent",
                 "That the mail server has not taken yet.",
-                (("max(ocop_mails_due)", "mails"),),
+                (("max(ocop_mails_unsent)", "mails"),),
                 stat=True,
                 width=QUARTER,
             ),

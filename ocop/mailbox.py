@@ -5,6 +5,7 @@
 
 import asyncio
 import email
+import ssl
 import sys
 import time
 from email.message import EmailMessage
@@ -56,14 +57,21 @@ async def answers(port: int) -> bool:
     return hello.startswith(b"220")
 
 
-async def serve(port: int, directory: Path) -> None:
-    """Listens on 127.0.0.1 until cancelled."""
+async def serve(port: int, directory: Path, tls: ssl.SSLContext | None = None) -> None:
+    """Listens on 127.0.0.1 until cancelled; with `tls` it takes nothing that is not encrypted."""
     from aiosmtpd.smtp import SMTP
 
     keeper = Keeper(directory)
 
     def connected() -> SMTP:
-        return SMTP(keeper, data_size_limit=MOST_BYTES, enable_SMTPUTF8=True, hostname="localhost")
+        return SMTP(
+            keeper,
+            data_size_limit=MOST_BYTES,
+            enable_SMTPUTF8=True,
+            hostname="localhost",
+            tls_context=tls,
+            require_starttls=tls is not None,
+        )
 
     server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", port)
     async with server:

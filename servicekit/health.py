@@ -12,6 +12,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from servicekit.metrics import METRICS
+
 TURN_LIMIT_S = 60.0
 DEAF_LIMIT_S = 120.0
 
@@ -77,6 +79,7 @@ def health_routes(loops: Sequence[Health]) -> APIRouter:
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:
         missing = [what for health in loops for what in await health.missing()]
+        METRICS.ready.set(not missing)
         return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
     @routes.get("/metrics")

@@ -17,8 +17,9 @@ TO_AN_END: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0
 
 
 class Metrics:
-    """The list, by what it is about: reading, deciding, trouble, sending, taking, telling."""
+    """The list, by what it is about: readiness, reading, deciding, trouble, sending, taking, telling."""
 
+    ready = Gauge("ocop_ready", "1 if who last asked the replica whether it is ready was told yes, else 0")
     records = Counter("ocop_records", "records taken off a topic and committed", ["topic"])
     transaction = Histogram("ocop_poll_seconds", "seconds from a poll in hand to its commit", buckets=SECONDS)
     retries = Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
@@ -74,7 +75,8 @@ class Metrics:
     )
 
     mails = Counter("ocop_mails", "mails that the server has taken, and tries that it has not", ["result"])
-    mails_due = Gauge("ocop_mails_due", "mails that are due and not sent")
+    mails_unsent = Gauge("ocop_mails_unsent", "mails that the server has not taken")
+    mails_oldest = Gauge("ocop_mails_oldest_seconds", "seconds since the oldest of them was made; 0 if there is none")
 
 
 METRICS: Final = Metrics()

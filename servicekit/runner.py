@@ -387,6 +387,8 @@ class Runner(ConsumerRebalanceListener):
         for partition, end in ends.items():
             unread[partition.topic] += max(0, end - self._stands.get(partition, end))
         self._health.lag(sum(unread.values()))
+        for topic in self._stopped:
+            METRICS.behind.labels(topic).set(0)  # that it stands still is said by another
         now = time.monotonic()
         for topic, count in unread.items():
             there = {partition: end for partition, end in ends.items() if partition.topic == topic}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import pytest
+import trustme
 from notifications import letter, store
 from notifications.intake import OUTCOMES, REVOCATIONS, hear
 from notifications.postman import Postman
@@ -193,6 +195,27 @@ async def test_a_server_that_is_down_is_tried_again_with_the_same_message_id(off
     assert await office.postman.once() == 1
     (mail,) = office.mails()
     assert mail["Message-ID"] == f"<{row['id']}@ocop-interconnect>"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_an_encrypted_server_is_believed_if_ours_has_signed_its_certificate(
+    office: Office, tmp_path: Path, trusted: bool
+) -> None:
+    authority, port, context = trustme.CA(), free_port(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    (authority if trusted else trustme.CA()).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    serving = asyncio.create_task(mailbox.serve(port, tmp_path, context))
+    async with asyncio.timeout(5):
+        while not await mailbox.answers(port):
+            await asyncio.sleep(0.01)
+    told = {"smtp_port": port, "smtp_starttls": True, "smtp_ca_file": str(tmp_path / "ca.pem")}
+    postman = Postman(office.pool, Settings(kafka_bootstrap="-", database_url="-", **told))
+    await office.contact()
+    await office.hears(rejection(UUID(int=1)))
+    assert await postman.once() == 1
+    assert len(office.mails()) == trusted
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
 
 
 async def test_a_crash_between_sending_and_marking_repeats_it_with_the_same_message_id(

@@ -76,8 +76,10 @@ async def test_the_endpoints(health: Health, clock: Clock) -> None:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
         assert (live.status_code, ready.status_code) == (200, 503), "an outage must not restart the fleet"
         assert ready.json() == {"ready": False, "missing": missing}
+        assert "ocop_ready 0.0" in (await client.get("/metrics")).text
         missing.clear()
         assert (await client.get("/health/ready")).status_code == 200
+        assert "ocop_ready 1.0" in (await client.get("/metrics")).text
         clock.now += TURN_LIMIT_S + 1
         assert (await client.get("/health/live")).status_code == 503
         assert "ocop_records_total" in (await client.get("/metrics")).text

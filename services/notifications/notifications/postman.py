@@ -45,8 +45,10 @@ class Postman:
         """Makes mails of what is due and sends what is to be sent now; returns how many were tried."""
         async with database.transaction(self._pool) as connection:
             await store.make_mails(connection)
-            METRICS.mails_due.set(await store.due(connection))
+            count, oldest_s = await store.unsent(connection)
             mails = await store.claim(connection, LEASE_S, AT_ONCE)
+        METRICS.mails_unsent.set(count)
+        METRICS.mails_oldest.set(oldest_s)
         for mail in mails:
             await self._send(mail)
         return len(mails)
@@ -62,6 +64,7 @@ class Postman:
                     username=settings.smtp_user or None,
                     password=settings.smtp_password or None,
                     start_tls=settings.smtp_starttls,
+                    cert_bundle=settings.smtp_ca_file or None,
                 )
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)

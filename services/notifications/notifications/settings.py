@@ -16,6 +16,9 @@ class Settings(settings.Settings):
     smtp_user: Annotated[str, Field(description="login, where the server wants one")] = ""
     smtp_password: Annotated[str, Field(description="its password")] = ""
     smtp_starttls: Annotated[bool, Field(description="encrypt; off only for a server on the same machine")] = False
+    smtp_ca_file: Annotated[
+        str, Field(description="who must have signed the server's certificate; empty: an authority of the system")
+    ] = ""
     waiting_after_s: Annotated[
         int, Field(ge=0, description="a submission that has waited so many seconds is told of")
     ] = 86_400

@@ -52,12 +52,14 @@ async def make_mails(connection: Connection) -> int:
     return len(groups)
 
 
-async def due(connection: Connection) -> int:
-    """How many mails are not sent, though it is time."""
-    found = await connection.fetchval(
-        "SELECT count(*) FROM mail WHERE sent_at IS NULL AND next_at <= clock_timestamp()"
+async def unsent(connection: Connection) -> tuple[int, float]:
+    """How many mails are not sent, and how many seconds ago the oldest of them was made (0 if there is none)."""
+    row = await connection.fetchrow(
+        """SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(made_at)), 0)::float8
+           FROM mail WHERE sent_at IS NULL"""
     )
-    return int(found)
+    assert row is not None
+    return row[0], row[1]
 
 
 async def claim(connection: Connection, lease_s: int, limit: int) -> list[dict[str, Any]]:
