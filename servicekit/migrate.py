@@ -49,7 +49,7 @@ GRANT SELECT ON migration TO ocop_app, ocop_http;
 
 
 class MigrationError(Exception):
-    """A migration that was run has been changed since, or the database is newer than the code."""
+    """A migration that was run has been changed since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ Series = dict[str, str]
 
 def well() -> Series:
     """A system in which all is well, minute by minute."""
-    found = engines() | {f'up{{job="ocop",service="{service}",instance="{n}"}}': "1x{}" for service in SERVICES for n in (1, 2)}
+    found = engines() | {
+        f'up{{job="ocop",service="{service}",instance="{n}"}}': "1x{}" for service in SERVICES for n in (1, 2)
+    }
     for service in SERVICES:
         found |= {
             f'ocop_ready{{service="{service}",instance="1"}}': "1x{}",
@@ -64,15 +66,15 @@ def engines() -> Series:
     found = {
         "kafka_server_replicamanager_underminisrpartitioncount": "0x{}",
         "kafka_server_replicamanager_underreplicatedpartitions": "0x{}",
-        'cnpg_pg_stat_archiver_last_archived_time{ocop_database_of="registry",pod="registry-db-1"}': "0+60x{}",
-        'cnpg_pg_stat_archiver_last_failed_time{ocop_database_of="registry",pod="registry-db-1"}': "-1x{}",
+        'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-1"}': "0+60x{}",
+        'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-1"}': "-1x{}",
         # Of those that only follow, who never archived anything.
-        'cnpg_pg_stat_archiver_last_archived_time{ocop_database_of="registry",pod="registry-db-2"}': "-1x{}",
-        'cnpg_pg_stat_archiver_last_failed_time{ocop_database_of="registry",pod="registry-db-2"}': "-1x{}",
+        'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-2"}': "-1x{}",
+        'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-2"}': "-1x{}",
         BACKUP: "0x{}",
     }
     for number in (1, 2, 3):
-        found[f'cnpg_collector_up{{ocop_database_of="registry",pod="registry-db-{number}"}}'] = "1x{}"
+        found[f'cnpg_collector_up{{service="registry",pod="registry-db-{number}"}}'] = "1x{}"
     for volume in ("registry-db-1", "registry-db-1-wal", "data-0-ocop-brokers-0", "somebody-elses"):
         found[f'kubelet_volume_stats_capacity_bytes{{persistentvolumeclaim="{volume}"}}'] = "100x{}"
         found[room(volume)] = "50x{}" if volume != "somebody-elses" else "1x{}"
@@ -84,7 +86,7 @@ def room(volume: str) -> str:
     return f'kubelet_volume_stats_available_bytes{{persistentvolumeclaim="{volume}"}}'
 
 
-BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{ocop_database_of="registry"}'
+BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{service="registry"}'
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,6 @@ class Fault:
 
 OF = {"service": "registry"}
 TOPIC = OF | {"topic": "t"}
-REGISTRYS = {"ocop_database_of": "registry"}
 FAULTS = [
     Fault("OcopServiceGone", {f'up{{job="ocop",service="registry",instance="{n}"}}': "0x{}" for n in (1, 2)}, OF, 4),
     Fault(
@@ -177,23 +178,23 @@ FAULTS = [
     Fault(
         "OcopDatabaseAlone",
         {},
-        REGISTRYS,
+        OF,
         17,
-        gone=('cnpg_collector_up{ocop_database_of="registry",pod="registry-db-2"}',),
+        gone=('cnpg_collector_up{service="registry",pod="registry-db-2"}',),
     ),
     Fault(
         "OcopDatabaseAlone",
-        {'cnpg_collector_up{ocop_database_of="registry",pod="registry-db-3"}': "0x{}"},
-        REGISTRYS,
+        {'cnpg_collector_up{service="registry",pod="registry-db-3"}': "0x{}"},
+        OF,
         17,
     ),
     Fault(
         "OcopArchiveFails",
         {
-            'cnpg_pg_stat_archiver_last_archived_time{ocop_database_of="registry",pod="registry-db-1"}': "30x{}",
-            'cnpg_pg_stat_archiver_last_failed_time{ocop_database_of="registry",pod="registry-db-1"}': "0+60x{}",
+            'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-1"}': "30x{}",
+            'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-1"}': "0+60x{}",
         },
-        REGISTRYS,
+        OF,
         18,
     ),
     Fault("OcopKafkaThin", {"kafka_server_replicamanager_underminisrpartitioncount": "4x{}"}, {}, 3),
@@ -272,7 +273,7 @@ def test_a_backup_that_is_old(tmp_path: Path) -> None:
     """By the hour, for a day."""
     checks = [
         {"eval_time": f"{hours}h", "alertname": "OcopBackupOld", "exp_alerts": expected}
-        for hours, expected in ((25, []), (28, [{"exp_labels": REGISTRYS | {"severity": "ticket"}}]))
+        for hours, expected in ((25, []), (28, [{"exp_labels": OF | {"severity": "ticket"}}]))
     ]
     series = [{"series": BACKUP, "values": "0x30"}]
     done = run(tmp_path, [{"interval": "1h", "input_series": series, "alert_rule_test": checks}], every="1h")
@@ -311,5 +312,4 @@ def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
 def test_what_alerts_and_pages_ask_for_is_measured() -> None:
     known = metrics.samples() | metrics.all_().keys()
     written = "".join(file.read_text() for file in (*FILES, ROOT / "docs" / "runbook.md"))
-    assert set(re.findall(r"\bocop_[a-z_]+", written)) - known == {"ocop_database_of"}  # a label of the pods'
-
+    assert set(re.findall(r"\bocop_[a-z_]+", written)) - known == set()

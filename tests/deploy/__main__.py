@@ -8,6 +8,7 @@ it should be.
 import argparse
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -24,7 +25,10 @@ from ocop.services import SERVICES
 from tests.deploy.rules import JOBS, ROOT, WRITES_ITS_ROOT
 
 SECRETS = ROOT / "deploy/compose/secrets"
+PAGE = ROOT / "docs/operations.md"
 HEALTHY_S = 240
+SEEN_S = 60  # until Prometheus has looked
+LEAST_DUMP = 10_000  # bytes of a schema without a row, at least
 COMMAND_S = 900
 EQUAL = "65 published numbers: 65 equal, 0 different."
 WELL = "The oracle finds nothing lost, nothing twice, nothing out of order."
@@ -61,6 +65,7 @@ class Project:
         self.name = f"ocop-check-{secrets.token_hex(3)}"
         ports = ("GATEWAY", "NATIONAL", "MAILPIT", "PROMETHEUS", "GRAFANA")
         self._environment = os.environ | {f"OCOP_{port}_PORT": str(free_port()) for port in ports}
+        self._environment["OCOP_TRACE_SHARE"] = "1"
         self._command = [*_compose(), "-p", self.name]
         for file in files:
             self._command += ["-f", file]
@@ -212,6 +217,40 @@ def rotate(project: Project) -> None:
     say("the gateway's passwords are others")
 
 
+def back_and_forth(project: Project) -> None:
+    """As the operators' page says it: the registry's database dumped, and put back with the demo in between. Raises
+    DeployError."""
+    postgres = project.containers()["postgres"]["Id"]
+    commands = [
+        line for line in PAGE.read_text().splitlines() if line.startswith("docker compose exec -T postgres sh -c")
+    ]
+    dump, restore = (re.findall(r"sh -c '(.*)'", line)[0] for line in commands)
+    saved = subprocess.run(["docker", "exec", postgres, "sh", "-c", dump], capture_output=True, check=False)  # noqa: S607  # the one in use
+    if saved.returncode or len(saved.stdout) < LEAST_DUMP:
+        raise DeployError(f"the dump has {len(saved.stdout)} bytes: {saved.stderr.decode()[:300]}")
+    demo(project, 3332, 0)
+    project.run("stop", "registry")
+    subprocess.run(["docker", "exec", "-i", postgres, "sh", "-c", restore], input=saved.stdout, check=True)  # noqa: S607  # the one in use
+    project.run("run", "--rm", "-T", "--no-deps", "ocop", "adopt", "registry")
+    project.run("up", "-d")
+    wait_until_well(project)
+    demo(project, 0, 3332)
+
+
+def check_traces(project: Project) -> None:
+    """Spans have come to the collector. Raises DeployError."""
+    query = "/api/v1/query?query=sum(otelcol_receiver_accepted_spans_total)"
+    deadline = time.monotonic() + SEEN_S
+    while time.monotonic() < deadline:
+        told = docker("exec", project.containers()["prometheus"]["Id"], "wget", "-qO-", f"http://127.0.0.1:9090{query}")
+        found = json.loads(told)["data"]["result"]
+        if found and float(found[0]["value"][1]) > 0:
+            say(f"the collector has taken {found[0]['value'][1]} spans")
+            return
+        time.sleep(2)
+    raise DeployError("no span has come to the collector")
+
+
 def check(project: Project, services: Sequence[str]) -> None:
     """Everything, on a project that is up at the end of it. Raises DeployError."""
     made = passwords.make(SECRETS)
@@ -222,8 +261,9 @@ def check(project: Project, services: Sequence[str]) -> None:
     say("all are well")
     check_confinement(project.containers())
     say("all are confined")
-    demo(project, 3332, 0)
-    demo(project, 0, 3332)
+    back_and_forth(project)
+    if "collector" in project.containers():
+        check_traces(project)
     tell(project.containers(), took)
     for command in (["oracle"], ["tenant", "list"], ["rebuild", "national", "--dry-run", "--reason", "check"]):
         project.run("run", "--rm", "-T", "ocop", *command)

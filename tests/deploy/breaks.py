@@ -253,6 +253,11 @@ BREAKS: Final = (
         _set("Job", "migrate-registry", "metadata/annotations/argocd.argoproj.io~sync-wave", "2"),
     ),
     Break(
+        "who_reads_comes_before_whom_it_reads",
+        "all at once",
+        _set("Deployment", "national", "metadata/annotations/argocd.argoproj.io~sync-wave", "3"),
+    ),
+    Break(
         "is_migrated_by_one_job",
         "another's schema",
         _set("Job", "migrate-registry", "spec/template/spec/containers/0/command/3", "national"),

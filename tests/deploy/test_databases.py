@@ -19,8 +19,12 @@ def by_dev() -> Iterator[str]:
     yield from (line for line in lines if line and not line.startswith("--"))
 
 
+EXPORTER = "cnpg_metrics_exporter"
+
+
 def by_production() -> Iterator[str]:
     """What CloudNativePG does, cluster by cluster; here all six share one server, so the groups come once."""
+    yield f"CREATE ROLE {EXPORTER} LOGIN PASSWORD 'dev' IN ROLE pg_monitor"
     done: set[str] = set()
     for each in render("production").of("Cluster"):
         begun = each["spec"]["bootstrap"]["initdb"]
@@ -50,6 +54,10 @@ async def test_services_can_be_migrated_and_connect(made: Callable[[], Iterator[
                 assert await migrate.missing(connection, service.wire) == []
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.execute("CREATE TABLE mine (id int)")
+                await connection.close()
+            if made is by_production:  # what the operator's own metrics are asked by
+                connection = await asyncpg.connect(address(engines, service, EXPORTER))
+                assert await connection.fetchval("SELECT count(*) FROM pg_stat_archiver") == 1
                 await connection.close()
     finally:
         engines.kill_postgres()

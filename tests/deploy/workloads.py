@@ -9,6 +9,8 @@ from gateway.settings import Settings as GatewaySettings
 from national.settings import Settings as NationalSettings
 from notifications.settings import Settings as NotificationsSettings
 
+from contracts.topics import TOPICS
+from deploy.k8s.kafka import reads
 from deploy.k8s.manifests import OUR_IMAGE, Manifests, Object, containers, labels, template, title
 from ocop.services import SERVICES
 from servicekit.access import Tls
@@ -236,6 +238,19 @@ def is_migrated_by_one_job(found: Manifests) -> Iterator[str]:
             yield f"{title(workload)}: starts with another container"
         if any("owner" in name for _, name, _ in _named(workload)):
             yield f"{title(workload)}: has the owner's password"
+
+
+@rule(*ALL)
+def who_reads_comes_before_whom_it_reads(found: Manifests) -> Iterator[str]:
+    """What a new release says finds readers that know it. Not of outcomes: the gateway reads what it has caused, and a
+    circle has no order."""
+    waves = {each["metadata"]["name"]: _wave(each) for each in found.workloads("service")}
+    writers = {service.wire: service.name for service in SERVICES}
+    for service in SERVICES:
+        for topic in (TOPICS[name] for name in reads(service)):
+            writer = "gateway" if topic.kind == "submission" else writers[topic.service]
+            if topic.kind != "outcome" and waves.get(service.name, 0) >= waves.get(writer, 1):
+                yield f"{service.name}: not before {writer}, whose {topic.name} it reads"
 
 
 def _wave(of: Object) -> int:
