@@ -208,7 +208,7 @@ async def test_an_encrypted_server_is_believed_if_ours_has_signed_its_certificat
     async with asyncio.timeout(5):
         while not await mailbox.answers(port):
             await asyncio.sleep(0.01)
-    told = {"smtp_port": port, "smtp_starttls": True, "smtp_ca_file": str(tmp_path / "ca.pem")}
+    told: dict[str, Any] = {"smtp_port": port, "smtp_starttls": True, "smtp_ca_file": str(tmp_path / "ca.pem")}
     postman = Postman(office.pool, Settings(kafka_bootstrap="-", database_url="-", **told))
     await office.contact()
     await office.hears(rejection(UUID(int=1)))
