@@ -7,7 +7,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, limit, memory, outbox, peer, projection, queries, rebuild, tracing
+from bench import (
+    decider,
+    freshness,
+    intake,
+    lane,
+    limit,
+    memory,
+    outbox,
+    peer,
+    projection,
+    queries,
+    rebuild,
+    tracing,
+    weight,
+)
 from bench.data import PRODUCT, products, put
 from bench.engines import Bench
 from bench.limit import Limit
@@ -181,6 +195,12 @@ async def measure_tracing(session: Session) -> Result:
     return await tracing.run(session.bench, max(TRACED_ROUNDS, session.rounds), max(2.0, session.events / 10_000))
 
 
+async def measure_weight(session: Session) -> Result:
+    """Once, of a quarter as many events."""
+    session.forget("product")
+    return await weight.run(session.bench, session.events // 4)
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "projection": measure_projection,
     "peer": measure_peer,
@@ -193,6 +213,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "memory": measure_memory,
     "backfill": measure_backfill,
     "tracing": measure_tracing,
+    "weight": measure_weight,
 }
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from types import ModuleType
 from typing import Any, Final
 
-from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries, rebuild, tracing
+from bench import decider, freshness, intake, lane, memory, outbox, peer, projection, queries, rebuild, tracing, weight
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
@@ -182,6 +182,13 @@ def _tracing(result: Mapping[str, Any]) -> Iterator[Line]:
     )
 
 
+def _weight(result: Mapping[str, Any]) -> Iterator[Line]:
+    for kind, sizes in (("on", result["topic_bytes"]), ("in the database of", result["database_bytes"])):
+        for name, size in sizes.items():
+            yield Line(f"bytes {kind} {name}", [size])
+    yield Line("bytes of PostgreSQL's log, of all databases", [result["log_bytes"]], cost=result)
+
+
 def _cpu(found: Mapping[str, Any]) -> float:
     return float(found["cpu_s_per_1000"]["all"])
 
@@ -198,6 +205,7 @@ MODULES: Final[Mapping[str, ModuleType]] = {
     "memory": memory,
     "backfill": lane,
     "tracing": tracing,
+    "weight": weight,
 }
 SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "projection": _projection,
@@ -211,6 +219,7 @@ SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "memory": _memory,
     "backfill": _backfill,
     "tracing": _tracing,
+    "weight": _weight,
 }
 
 
