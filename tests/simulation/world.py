@@ -260,7 +260,10 @@ class World:
         broker.make_anew(topic)
         if kind == "domain":
             async with self.stage.pools[service].acquire() as operator:
-                await republish(operator, "model", service, topic)
+                try:
+                    await republish(operator, "model", service, topic)
+                finally:
+                    operator.terminate()  # it has the relay's lock, and nobody but its end takes that away
 
     async def save(self, service: str) -> None:
         """A backup is taken."""
