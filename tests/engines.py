@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -135,9 +136,16 @@ class Engines:
         await kafka.wait_until_answers(self.kafka_bootstrap, START_SECONDS)
 
     async def start_postgres(self) -> None:
-        """Start it and wait until it answers queries."""
+        """Start it and wait until it answers queries. Soon after a kill it may end again at once, while a child of the
+        one before still holds its memory: then it is started once more, as a supervisor does."""
+        until = time.monotonic() + START_SECONDS
         self.postgres.launch()
-        await postgres.wait_until_answers(self.postgres_url, START_SECONDS)
+        while not await postgres.answers(self.postgres_url):
+            assert time.monotonic() < until, f"PostgreSQL does not answer:\n{self.postgres.last_words()}"
+            if self.postgres.ended:
+                self.postgres.stop()
+                self.postgres.launch()
+            await asyncio.sleep(0.1)
 
     def stop_kafka(self) -> None:
         """End it in order: clients see it go."""

@@ -73,11 +73,13 @@ async def test_a_load_is_told_and_found_as_it_was_meant(
         gateways = [gateway.url for gateway in under_test.running("gateway")]
         book = Ledger(tmp_path / "ledger")
         load = Load(SEED, gateways, keys, book)
-        await load.run(lambda: load.sent >= EVENTS)
+        forms = {*WHOLE, *ALONE, *RACES}
+        # Each form has its turn; how many events that takes is the machine's pace to say.
+        await load.run(lambda: load.sent >= EVENTS and (load.forms.keys() == forms or load.sent >= 4 * EVENTS))
         book.close()
         entries = ledger.read(tmp_path / "ledger")
         assert {"accepted", "duplicate", "conflict", "refused"} <= set(load.answers)
-        assert load.forms.keys() == {*WHOLE, *ALONE, *RACES}
+        assert load.forms.keys() == forms
         under_test.refused = verdict.refused(entries)
         await under_test.settled()
         found = await verdict.compare(kafka_topics, under_test.urls["gateway"], entries)
