@@ -5,17 +5,15 @@ applied, with all that comes of it.
 """
 
 import asyncio
-import json
 from typing import Any, Final
 
 from bench import process
-from bench.client import Client
-from bench.data import TENANT
+from bench.data import OWNERS, TENANT
 from bench.engines import Bench, end
 from bench.intake import BATCH, UNLIMITED, lane, prepared
+from bench.lane import send
 from contracts.topics import TOPICS
 from servicekit import database
-from tests.delivery.stream import BATCH as MANY
 from tests.delivery.system import SERVICES, System
 from tests.submissions import owner
 
@@ -29,10 +27,8 @@ async def run(bench: Bench, events: int) -> dict[str, Any]:
     async with bench.system(*SERVICES) as under_test:
         await under_test.start_all(**UNLIMITED)
         gateway, key = under_test.running("gateway")[0].url, await under_test.key(TENANT, SYSTEM)
-        async with Client(gateway) as client:
-            first = [owner(f"CT-{n}", id_=f"CT-{n}") | {"source": f"/provinces/{TENANT}/{SYSTEM}"} for n in range(1000)]
-            for start in range(0, len(first), BATCH):
-                await client.post("/v1/events", MANY, key, json.dumps(first[start : start + BATCH]).encode())
+        source = {"source": f"/provinces/{TENANT}/{SYSTEM}"}
+        await send(gateway, key, (owner(f"CT-{number}", id_=f"CT-{number}") | source for number in range(OWNERS)))
         await under_test.settled(QUIET_S)
         bodies = prepared({SYSTEM: key}, events // BATCH // 2)
         count = sum(len(found) for _, found in bodies) * BATCH

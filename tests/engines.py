@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from ocop.home import free_port
 from ocop.services import SERVICES, Service
 from ocop.supervision import tail
 from servicekit import migrate
+from tests.waiting import until
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -138,14 +138,14 @@ class Engines:
     async def start_postgres(self) -> None:
         """Start it and wait until it answers queries. Soon after a kill it may end again at once, while a child of the
         one before still holds its memory: then it is started once more, as a supervisor does."""
-        until = time.monotonic() + START_SECONDS
         self.postgres.launch()
-        while not await postgres.answers(self.postgres_url):
-            assert time.monotonic() < until, f"PostgreSQL does not answer:\n{self.postgres.last_words()}"
-            if self.postgres.ended:
-                self.postgres.stop()
-                self.postgres.launch()
-            await asyncio.sleep(0.1)
+        await until(self._postgres_answers, START_SECONDS)
+
+    async def _postgres_answers(self) -> bool:
+        if self.postgres.ended:
+            self.postgres.stop()
+            self.postgres.launch()
+        return await postgres.answers(self.postgres_url)
 
     def stop_kafka(self) -> None:
         """End it in order: clients see it go."""
