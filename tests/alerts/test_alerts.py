@@ -269,35 +269,30 @@ def test_what_fails_once_at_night_wakes_nobody(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_backup_that_is_old(tmp_path: Path) -> None:
-    """By the hour, for a day."""
+def by_the_hour(directory: Path, alert: str, series: str, values: str, fires: dict[int, dict[str, str] | None]) -> None:
+    """What takes days cannot be waited for minute by minute: at which hour the alert fires for whom, or for nobody."""
     checks = [
-        {"eval_time": f"{hours}h", "alertname": "OcopBackupOld", "exp_alerts": expected}
-        for hours, expected in ((25, []), (28, [{"exp_labels": OF | {"severity": "ticket"}}]))
+        {"eval_time": f"{hours}h", "alertname": alert, "exp_alerts": [{"exp_labels": labels}] if labels else []}
+        for hours, labels in fires.items()
     ]
-    series = [{"series": BACKUP, "values": "0x30"}]
-    done = run(tmp_path, [{"interval": "1h", "input_series": series, "alert_rule_test": checks}], every="1h")
+    test = {"interval": "1h", "input_series": [{"series": series, "values": values}], "alert_rule_test": checks}
+    done = run(directory, [test], every="1h")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_backup_that_is_old(tmp_path: Path) -> None:
+    by_the_hour(tmp_path, "OcopBackupOld", BACKUP, "0x30", {25: None, 28: OF | {"severity": "ticket"}})
 
 
 def test_a_province_that_is_silent(tmp_path: Path) -> None:
-    """A month cannot be waited for minute by minute: the clock runs in hours."""
     name = 'ocop_province_last_received_timestamp_seconds{service="gateway",tenant="2025-68"}'
-    checks = [
-        {"eval_time": f"{hours}h", "alertname": "OcopProvinceSilent", "exp_alerts": expected}
-        for hours, expected in (
-            (29 * 24, []),
-            (31 * 24, [{"exp_labels": {"tenant": "2025-68", "severity": "ticket"}}]),
-        )
-    ]
-    series = [{"series": name, "values": f"1x{32 * 24}"}]
-    done = run(tmp_path, [{"interval": "1h", "input_series": series, "alert_rule_test": checks}], every="1h")
-    assert done.returncode == 0, done.stdout + done.stderr
+    fires = {29 * 24: None, 31 * 24: {"tenant": "2025-68", "severity": "ticket"}}
+    by_the_hour(tmp_path, "OcopProvinceSilent", name, f"1x{32 * 24}", fires)
 
 
 def test_each_alert_has_a_test() -> None:
-    by_the_hour = {"OcopProvinceSilent", "OcopBackupOld"}
-    assert {fault.alert for fault in FAULTS} | by_the_hour == {rule["alert"] for rule in rules()}
+    slow = {"OcopProvinceSilent", "OcopBackupOld"}
+    assert {fault.alert for fault in FAULTS} | slow == {rule["alert"] for rule in rules()}
 
 
 def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
