@@ -18,6 +18,8 @@ IMAGE ?= ocop-interconnect:local
 
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
+# Else every one of hundreds of processes compiles again all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -30,7 +32,7 @@ $(INSTALLED): requirements.lock
 	@# uv is pinned in the lock like everything else; pip installs it, uv the rest.
 	@awk '/^[^ ]/ { keep = /^uv==/ } keep' requirements.lock > .venv/uv.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
-	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -63,8 +65,9 @@ kill: venv ## Kill processes at random under load: SEED= KILLS= EVENTS=
 kill-long: venv ## 200 kills over 200,000 events, in eight parts; what is done for a commit is not run again
 	$(BIN)/python -m tests.delivery.kill --seed $(SEED) --parts 8 --kills 25 --events 25000
 
-faults: venv ## Each fault of links, processes, engines and records, three times: FAULT=F4,F5 SEED=1
-	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
+faults: venv ## Each fault of links, processes, engines and records, three times: FAULT=F4,F5 SEED=1 LASTS=60
+	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED)) \
+		$(if $(LASTS),--seconds $(LASTS))
 
 upgrade-test: venv ## From the last commit on main to this code, back and forth, under load: FROM=main SEED=1
 	$(BIN)/python -m tests.upgrade --commit $(or $(FROM),main) --seed $(SEED)

@@ -1,4 +1,4 @@
-"""`make bench`: how fast it is. Each part's result is kept under `.proof/bench/<commit>/`; RESULTS.md is made of all.
+"""`make bench`: how fast it is. Each part's result is kept under `.proof/bench/<commit>/`, and goes into RESULTS.md.
 
 `python -m bench [WHAT…]` measures the parts that are named, or all that this commit has no result of, and writes the
 file. `python -m bench results --of <commit>` writes it from what was measured before.

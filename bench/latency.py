@@ -1,6 +1,7 @@
 """What waiting was like: percentiles in milliseconds."""
 
 from collections.abc import Sequence
+from math import ceil
 
 
 def latencies(seconds: Sequence[float]) -> dict[str, float]:
@@ -8,7 +9,7 @@ def latencies(seconds: Sequence[float]) -> dict[str, float]:
     ordered = sorted(seconds)
 
     def rank(share: float) -> float:
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+        return ordered[ceil(share * len(ordered)) - 1] * 1000
 
     return {
         "min": ordered[0] * 1000,

@@ -1,6 +1,5 @@
 """What can be measured, each a part with a result of its own: rounds one after another, with the limit beside them."""
 
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 from bench import (
     decider,
+    floods,
     freshness,
     intake,
     lane,
@@ -151,6 +151,12 @@ async def measure_gateway(session: Session) -> Result:
     return {"rounds": rounds, "sent": events}
 
 
+async def measure_floods(session: Session) -> Result:
+    """All floods one after another, in an empty system each time."""
+    session.forget("product")
+    return {"rounds": [await floods.run(session.bench) for _ in range(session.rounds)]}
+
+
 async def measure_freshness(session: Session) -> Result:
     """At 300 events a second and at 1,000, one in a request and ten in a request."""
     session.forget("product")
@@ -164,8 +170,8 @@ async def measure_freshness(session: Session) -> Result:
 
 
 async def measure_queries(session: Session) -> Result:
-    """One filling; of ten times as many events as the rounds of the others have."""
-    return await queries.run(session.bench, session.subjects, 10 * session.events)
+    """On one filling; of ten times as many events as the rounds of the others have."""
+    return await queries.run(session.bench, session.subjects, 10 * session.events, session.rounds)
 
 
 async def measure_memory(session: Session) -> Result:
@@ -177,16 +183,17 @@ async def measure_memory(session: Session) -> Result:
 
 
 async def measure_backfill(session: Session) -> Result:
-    """One namespace in the lane."""
+    """One namespace in the lane, in an empty system each time."""
     session.forget("product")
-    return await lane.run(session.bench, session.events)
+    return {"rounds": [await lane.run(session.bench, session.events) for _ in range(session.rounds)]}
 
 
 async def measure_rebuild(session: Session) -> Result:
-    """One, of ten times as many events as the rounds of the others have."""
+    """Of ten times as many events as the rounds of the others have."""
     session.forget("product")
     events = 10 * session.events
-    return {"read": events, **await rebuild.run(session.bench, events, session.subjects)}
+    rounds = [await rebuild.run(session.bench, events, session.subjects) for _ in range(session.rounds)]
+    return {"read": events, "rounds": rounds}
 
 
 async def measure_tracing(session: Session) -> Result:
@@ -207,6 +214,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "decider": measure_decider,
     "relay": measure_relay,
     "gateway": measure_gateway,
+    "floods": measure_floods,
     "freshness": measure_freshness,
     "rebuild": measure_rebuild,
     "queries": measure_queries,
@@ -220,8 +228,3 @@ PARTS: Final[Mapping[str, Part]] = {
 def spread(values: list[float]) -> dict[str, float]:
     """Least, middle and most."""
     return {"min": min(values), "median": median(values), "max": max(values)}
-
-
-def free_gb(path: Path) -> float:
-    """Room on the disk."""
-    return shutil.disk_usage(path).free / 1e9

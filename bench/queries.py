@@ -28,9 +28,9 @@ UNLIMITED: Final[dict[str, Any]] = {"OCOP_ADDRESS_REQUESTS_S": "100000", "OCOP_A
 Asked = dict[str, list[float]]  # by query, the seconds that each answer took
 
 
-async def run(bench: Bench, products: int, events: int) -> dict[str, Any]:
-    """Milliseconds of every query, by one client and by four at once. Raises AssertionError unless each is answered,
-    and the figure of all products is the one that the data must give."""
+async def run(bench: Bench, products: int, events: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds of every query, by one client and by four at once, so many times on one filling. Raises
+    AssertionError unless each is answered, and the figure of all products is the one that the data must give."""
     async with bench.system("national") as under_test:
         made = under_test.databases["national"]
         began = time.perf_counter()
@@ -45,19 +45,19 @@ async def run(bench: Bench, products: int, events: int) -> dict[str, Any]:
         await _check(started.url, products)
         asked = queries(products)
         pids = {"national": started.process.pid, **bench.pids}
-        meter = process.Meter(pids)
-        alone = await _ask(started.url, asked, 1)
-        beside = await _ask(started.url, asked, CLIENTS)
-        cost = meter.cost(sum(map(len, [*alone.values(), *beside.values()])))
+        found = [await _round(started.url, asked, process.Meter(pids)) for _ in range(rounds)]
         await end([started])
+    return {"products": products, "events_held": held, "filled_s": filled_s, "rounds": found}
+
+
+async def _round(url: str, asked: dict[str, list[str]], meter: process.Meter) -> dict[str, Any]:
+    alone = await _ask(url, asked, 1)
+    beside = await _ask(url, asked, CLIENTS)
     return {
-        "products": products,
-        "events_held": held,
-        "filled_s": filled_s,
         "one_client_ms": _told(alone),
         "four_clients_ms": _told(beside),
         "by_query_ms": {name: {"one": latencies(alone[name]), "four": latencies(beside[name])} for name in asked},
-        **cost,
+        **meter.cost(sum(map(len, [*alone.values(), *beside.values()]))),
     }
 
 

@@ -34,8 +34,8 @@ WAYS: Final[dict[str, dict[str, str]]] = {"without": {}, "a share": {}, "all": {
 async def run(bench: Bench, rounds: int, seconds: float) -> dict[str, Any]:
     """CPU seconds of the services per 1,000 events: without spans, with those of a share of all traces, with all.
 
-    Raises AssertionError unless all was accepted, and spans came if and only if they were asked for; TimeoutError
-    unless all of it came to the national database.
+    Raises AssertionError unless all was accepted, and spans came if and only if they were asked for, of every service
+    if of all traces; TimeoutError unless all of it came to the national database.
     """
     await bench.reset_topics()
     found: list[dict[str, Any]] = []
@@ -49,6 +49,8 @@ async def run(bench: Bench, rounds: int, seconds: float) -> dict[str, Any]:
                     told = {} if way == "without" else {ENDPOINT: endpoint, **WAYS[way]}
                     costs[way] = await _run(under_test, acts, seconds, told) | {"spans": len(spans)}
                     assert bool(spans) == (way != "without"), f"{way}: {len(spans)} spans"
+                    if way == "all":
+                        assert {service for service, _ in spans} == {f"ocop-{service}" for service in SERVICES}
                 found.append(costs)
     return {"rounds": found, "rate": RATE, "seconds": seconds}
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 
 LAST_DAY_OF_2004 = date(2025, 6, 30)
-FIRST_DAY_OF_2025 = date(2025, 7, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -378,6 +378,20 @@ _ALL: Final = (
         "No need to send it again.",
     ),
     Reason(
+        "too-many-documents",
+        "Đối tượng này đã có {max} bản theo ngày áp dụng, là số nhiều nhất.",
+        "There are {max} documents of it already, each from another day, and there may be no more.",
+        "Chỉ gửi bản cập nhật khi có thay đổi; sửa một bản đã gửi thì ghi đúng ngày áp dụng của bản đó.",
+        "Send an update only when something has changed; to mend one that was sent, name its own day.",
+    ),
+    Reason(
+        "too-many-recognitions",
+        "Sản phẩm đã có {max} lần công nhận, là số nhiều nhất.",
+        "The product has {max} recognitions already, and there may be no more.",
+        "Sửa lần đã gửi thì gửi bản sửa (recognition.corrected) với mã của lần đó.",
+        "To mend one that was sent, send recognition.corrected with its ref.",
+    ),
+    Reason(
         "recognition-exists",
         "Sản phẩm đã có lần công nhận mang mã {recognition_ref}.",
         "The product already has a recognition with the ref {recognition_ref}.",

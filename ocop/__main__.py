@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import sys
 from datetime import timedelta
 from typing import Annotated, NoReturn
@@ -29,12 +30,16 @@ app = typer.Typer(
 )
 
 
+# What supervisor's configuration would read as something else: ends of texts and lines, and comments.
+_NOT_IN_PAIRS = re.compile(r"[\"\n]|\s[;#]")
+
+
 def pairs(texts: list[str], example: str) -> dict[str, str]:
     """``NAME=VALUE`` arguments. Raises OcopError."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not (name and equals) or '"' in text or "\n" in text:
+        if not (name and equals) or _NOT_IN_PAIRS.search(text):
             raise OcopError(f"{text!r} is not of the form {example}.")
         found[name] = value
     return found

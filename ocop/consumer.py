@@ -69,7 +69,7 @@ async def _status(service: str, table: Table) -> int:
     why = {row["topic"]: f"stopped {row['since']:%Y-%m-%d %H:%M}: {row['reason']}" for row in stopped}
     for topic in sorted(unread):
         cells = [str(counts.get((topic, reason), 0)) for reason in HELD]
-        table.add_row(topic, str(max(0, unread[topic])), *cells, why.get(topic, "yes"))
+        table.add_row(topic, str(unread[topic]), *cells, why.get(topic, "yes"))
     return len(why)
 
 

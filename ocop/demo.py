@@ -72,7 +72,7 @@ class Demo:
 
     async def run(self) -> bool:
         """Submits, waits, compares; False if a figure differs, something was lost, or an event was not applied."""
-        async with httpx2.AsyncClient(timeout=60) as client:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
             counts, unapplied = await self._submit(client)
             self._console.print(f"{counts.accepted} events accepted, {counts.duplicate} duplicates.")
             for submission in unapplied[:10]:

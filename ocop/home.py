@@ -14,6 +14,7 @@ import random
 import secrets
 import socket
 import tempfile
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from ocop.errors import OcopError
 # Below the range from which Linux gives out ports for outgoing connections (32768 and up): a port that is
 # remembered while nothing listens on it is then not taken by a passing connection.
 PORTS = range(20_000, 32_000)
+MOST_KEPT = 200  # of the latest; by then somebody listens on those before, or nobody will
+_KEPT: deque[int] = deque()  # file descriptors
 
 
 class Memory(BaseModel):
@@ -54,16 +57,24 @@ class Memory(BaseModel):
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A port of 127.0.0.1 on which nothing listens, none of ``taken``. Raises OcopError."""
-    for port in random.SystemRandom().sample(PORTS, k=200):
+    """A port of 127.0.0.1 that nobody has, none of ``taken``. Raises OcopError.
+
+    It stays bound here, so that nobody else who looks for one is given it before somebody listens. Who is to listen
+    can, for both then have SO_REUSEADDR, as servers do; who looks has not.
+    """
+    for port in random.SystemRandom().sample(PORTS, k=min(200, len(PORTS))):
         if port in taken:
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        place = socket.socket()
+        try:
+            place.bind(("127.0.0.1", port))
+        except OSError:
+            place.close()
+            continue
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _KEPT.append(place.detach())  # until the process ends, which nobody should be warned of
+        if len(_KEPT) > MOST_KEPT:
+            os.close(_KEPT.popleft())
         return port
     raise OcopError(f"No free port between {PORTS.start} and {PORTS.stop}.")
 
@@ -87,7 +98,7 @@ class Home:
     """One installation's directory."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = path.resolve()  # processes are known by it
 
     @classmethod
     def here(cls) -> "Home":

@@ -1,6 +1,8 @@
 """`ocop notifications contact` and `ocop mails`: whom to tell, and what was told on this machine."""
 
 import re
+from email.errors import MessageError
+from email.headerregistry import Address
 from typing import Annotated
 
 import asyncpg
@@ -33,7 +35,7 @@ def contact(
         namespaces_of(tenant)
     except ValueError as error:
         raise OcopError(f"{error}.") from error
-    if not _ADDRESS.fullmatch(address):
+    if not _is_one(address):
         raise OcopError(f"{address} is not a mail address.")
 
     async def work(connection: asyncpg.Connection) -> None:
@@ -41,6 +43,14 @@ def contact(
         await audit.record(connection, named(actor), "contact", {"tenant": tenant, "address": address})
 
     databases.work(NOTIFICATIONS, work)
+
+
+def _is_one(address: str) -> bool:
+    """Whether it is an address as it will stand in a letter, and is understood as what it looks like."""
+    try:
+        return _ADDRESS.fullmatch(address) is not None and Address(addr_spec=address).addr_spec == address
+    except (ValueError, MessageError):
+        return False
 
 
 @app.command()

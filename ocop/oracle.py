@@ -27,8 +27,8 @@ from ocop.rules import tenants
 from ocop.rules.applied import applied
 from ocop.rules.decided import decided
 from ocop.rules.deliveries import Deliveries
-from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, records, skipped
-from ocop.rules.said import Log, Outcomes, Submissions
+from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, passed_over, records, skipped
+from ocop.rules.said import Log, Outcomes, PassedOver, Submissions
 from ocop.rules.states import Rebuild, folded, known_products
 from servicekit import database
 
@@ -52,8 +52,9 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
         notifications = databases.get("notifications")
         outside = tenants.Refused(refused)
         deliveries = Deliveries(await skipped(notifications) if notifications else ())
+        aside = await passed_over(databases)
         for topic in TOPICS:
-            witnesses = await _witnesses(topic, databases, bootstrap)
+            witnesses = await _witnesses(topic, databases, bootstrap, aside)
             rebuilds = await _rebuilds(topic, databases)
             told_of = topic.endswith(".outcome") or topic in READERS["notifications"]
             see = [outside.see, *(each.see for each in witnesses), *(each.see for each in rebuilds)]
@@ -101,25 +102,27 @@ async def _tables(databases: Databases) -> list[Finding]:
     return findings
 
 
-async def _witnesses(name: str, databases: Databases, bootstrap: str) -> list[Witness]:
+async def _witnesses(name: str, databases: Databases, bootstrap: str, aside: PassedOver) -> list[Witness]:
     topic = TOPICS[name]
     if topic.kind == "submission":
         assert topic.reader is not None  # every submission topic has one
-        return [await Submissions.of(databases["gateway"], topic.reader)]
+        return [await Submissions.of(databases["gateway"], topic.reader, aside)]
     if topic.service not in databases:
         return []
     if topic.kind == "outcome":
-        return [await Outcomes.of(topic.service, databases[topic.service], databases["gateway"], bootstrap)]
+        gateway = databases["gateway"]
+        return [await Outcomes.of(topic.service, databases[topic.service], gateway, bootstrap, aside)]
     assert topic.aggregate is not None  # every domain topic has one
-    return [await Log.of(topic.service, topic.aggregate, databases[topic.service])]
+    return [await Log.of(topic.service, topic.aggregate, databases[topic.service], aside)]
 
 
 async def _rebuilds(topic: str, databases: Databases) -> list[Rebuild]:
     if "national" not in databases:
         return []
-    held = {row["subject"] for row in await databases["national"].fetch("SELECT DISTINCT subject FROM held")}
-    passed_over = await skipped(databases["national"])
-    return [Rebuild(projection, held, passed_over) for projection in PROJECTIONS if projection.topic == topic]
+    rows = await databases["national"].fetch("SELECT DISTINCT subject FROM held WHERE queue = $1", topic)
+    held = {row["subject"] for row in rows}
+    numbers = await skipped(databases["national"])
+    return [Rebuild(projection, held, numbers) for projection in PROJECTIONS if projection.topic == topic]
 
 
 # -------------------------------------------------------------------- in words

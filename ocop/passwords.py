@@ -31,12 +31,12 @@ def make(directory: Path) -> list[str]:
     directory.chmod(0o700)
     made = []
     for name in names():
-        try:
-            with (directory / name).open("x") as file:
-                file.write(_password())
-        except FileExistsError:
+        file, unfinished = directory / name, directory / f".{name}"
+        if file.exists() and file.stat().st_size:
             continue
-        (directory / name).chmod(0o444)
+        unfinished.write_text(_password())  # a full disk or a kill leaves no empty password
+        unfinished.chmod(0o444)
+        unfinished.replace(file)
         made.append(name)
     return made
 

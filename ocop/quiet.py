@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ocop.rules.evidence import Connection, all_partitions
-from servicekit import access, database
+from servicekit import access, database, log
 
 # Where each deciding service looks references up.
 REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_product", "marketplace": "known_product"}
@@ -30,7 +30,9 @@ async def wait_until_quiet(bootstrap: str, urls: Mapping[str, str], seconds: flo
             # One look goes round the databases while things move between them: only two alike tell.
             before, left = ends, await _unquiet(consumer, databases)
             ends = await consumer.end_offsets(all_partitions())
-            if (not left and ends == before) or time.monotonic() > until:
+            if not left and ends != before:
+                left = ["records have come to topics"]
+            if not left or time.monotonic() > until:
                 return left
             await asyncio.sleep(0.1)
 
@@ -59,11 +61,16 @@ async def _unquiet(consumer: AIOKafkaConsumer, databases: Mapping[str, Connectio
 
 
 async def unread(consumer: AIOKafkaConsumer, connection: Connection) -> dict[str, int]:
-    """Per topic that a service reads, how many records lie beyond where its database stands."""
-    rows = await connection.fetch("SELECT topic, partition, next_offset FROM position")
-    read = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    """Per topic that a service reads, how many records lie beyond where its database stands: of a topic that was made
+    anew since, all."""
+    rows = await connection.fetch("SELECT topic, partition, next_offset, topic_id FROM position")
+    read = {TopicPartition(row["topic"], row["partition"]): row for row in rows}
+    ids = await log.epochs(consumer, {partition.topic for partition in read})
     ends = await consumer.end_offsets(list(read)) if read else {}
+    starts = await consumer.beginning_offsets(list(read)) if read else {}
     topics: dict[str, int] = {}
-    for partition, offset in read.items():
-        topics[partition.topic] = topics.get(partition.topic, 0) + ends[partition] - offset
+    for partition, row in read.items():
+        of_this_log = row["topic_id"] == ids.get(partition.topic)
+        stands = max(row["next_offset"], starts[partition]) if of_this_log else starts[partition]
+        topics[partition.topic] = topics.get(partition.topic, 0) + max(0, ends[partition] - stands)
     return topics

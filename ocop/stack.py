@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -117,7 +117,7 @@ def up(home: Home, say: Say, replicas: Mapping[str, int], settings: Mapping[str,
             say("Stopping what a killed supervisor left behind")
             stop_members(home)
         programs = [
-            *_engines(home, memory, prepare=not alive, say=say),
+            *_engines(home, memory, {one.name for one in supervisor.processes() if one.pid} if alive else set(), say),
             _mailbox(home, memory),
             *_services(memory),
         ]
@@ -154,16 +154,16 @@ def _take(memory: Memory, replicas: Mapping[str, int], settings: Mapping[str, st
         memory.postgres_url = given or None
 
 
-def _engines(home: Home, memory: Memory, *, prepare: bool, say: Say) -> Iterator[Program]:
+def _engines(home: Home, memory: Memory, running: Collection[str], say: Say) -> Iterator[Program]:
     if memory.kafka_bootstrap is None:
         directory = home.path / "kafka"
-        if prepare:
+        if "kafka" not in running:
             say("Preparing Apache Kafka")
             kafka.prepare(directory, memory.port("kafka"), memory.port("kafka-controller"))
         yield Program("kafka", tuple(kafka.command(directory)), priority=10)
     if memory.postgres_url is None:
         directory = home.path / "postgres"
-        if prepare:
+        if "postgres" not in running:
             say("Preparing PostgreSQL")
             postgres.prepare(directory, memory.password(postgres.SUPERUSER))
         command = tuple(postgres.command(directory, memory.port("postgres")))

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 import psutil
 
@@ -137,12 +138,8 @@ stdout_logfile_backups=2
         try:
             with self._rpc() as rpc:
                 return bool(rpc.getState()["statename"] == "RUNNING")
-        except xmlrpc.client.ProtocolError as error:
-            if error.errcode == http.client.UNAUTHORIZED:
-                return False  # another program sits on our port
-            raise
-        except (OSError, http.client.HTTPException):
-            return False
+        except (xmlrpc.client.Error, ExpatError, OSError, http.client.HTTPException):
+            return False  # nobody there, another program on our port, or a supervisor that is about to end
 
     def reload(self) -> None:
         """Take up a new configuration: what changed or is gone from it is stopped, what is new is added."""
@@ -155,7 +152,13 @@ stdout_logfile_backups=2
                 rpc.addProcessGroup(name)
 
     def start(self, name: str) -> None:
-        """Start a program unless it runs or is being started."""
+        """Start a program unless it runs or is being started. One that is being stopped ends first: supervisor says
+        yes to starting it, and does nothing."""
+        deadline = time.monotonic() + 2 * END_SECONDS
+        while any(one.name == name and one.state == "STOPPING" for one in self.processes()):
+            if time.monotonic() > deadline:
+                raise OcopError(f"{name} does not end: see {self._home.log('supervisor')}.")
+            time.sleep(0.05)
         try:
             with self._rpc() as rpc:
                 rpc.startProcess(name, False)

@@ -9,21 +9,22 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from national.projections import PROJECTIONS
 
-from contracts.topics import DECIDERS, domain_topic, outcome_topic
+from contracts.topics import DECIDERS, TOPICS, domain_topic, outcome_topic
 from ocop import stack
 from ocop.databases import memory
 from ocop.errors import OcopError
-from ocop.rules.evidence import READERS, Named, all_partitions, uuid_of
-from servicekit import access, database
+from ocop.rules.evidence import READERS, Named, uuid_of
+from servicekit import database, log
 
 Databases = Mapping[str, asyncpg.Connection]
 Line = tuple[str, str]  # where, what
 
 MOMENT = "%Y-%m-%d %H:%M:%S"
-EARLIER = timedelta(minutes=1)  # the broker's clock may be behind the database's
+EARLIER = timedelta(hours=1)  # a record's time is its sender's, whose clock may be behind the database's
+FETCHED = 5000  # records at once
 SHOWN = 5  # held or passed over rows of a subject
 
 
@@ -161,32 +162,23 @@ async def _waiting_to_be_sent(databases: Databases, sought: Sought) -> list[Line
 
 
 async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
-    consumer = AIOKafkaConsumer(**access.to(bootstrap), enable_auto_commit=False)
-    await consumer.start()
+    lines: list[Line] = []
     try:
-        partitions = all_partitions()
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        first = dict(await consumer.beginning_offsets(partitions))
-        if sought.since is not None:
-            since = int((sought.since - EARLIER).timestamp() * 1000)
-            found = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
-            first = {p: each.offset if (each := found.get(p)) is not None else ends[p] for p in partitions}
-        unread = {partition for partition in partitions if first[partition] < ends[partition]}
-        for partition in partitions:
-            consumer.seek(partition, first[partition])
-        lines = []
-        while unread:
-            for records in (await consumer.getmany(*unread, timeout_ms=500, max_records=5000)).values():
+        async with log.opened(bootstrap, "ocop-trace") as consumer:
+            first, ends = await log.limits(consumer, TOPICS)
+            if sought.since is not None:
+                since = int((sought.since - EARLIER).timestamp() * 1000)
+                found = await consumer.offsets_for_times(dict.fromkeys(ends, since))
+                first = {p: each.offset if (each := found.get(p)) is not None else ends[p] for p in ends}
+            async for records in log.records(consumer, first, ends, FETCHED):
                 lines += [
                     ("kafka", f"{record.topic}/{record.partition}@{record.offset}: {_type(record.headers)}")
                     for record in records
                     if sought.is_in(record.headers)
                 ]
-            unread = {p for p in unread if await consumer.position(p) < ends[p]}
-        return sorted(lines, key=lambda line: ("submission" not in line[1], line[1]))
-    finally:
-        await consumer.stop()
+    except KafkaError as error:  # what the databases know is told all the same
+        lines.append(("kafka", f"does not tell all that lies there: {error!r}"))
+    return sorted(lines, key=lambda line: ("submission" not in line[1], line[1]))
 
 
 async def _decided(

@@ -13,6 +13,10 @@
 - `setback`    refuses to go on from a database that knows less than it has said
 - `service`    puts these together behind one `run`
 
-The rest is ground: `settings`, `database`, `migrate`, `access`, `kafka`, `topic_ids`, `http`, `health`, `healthcheck`,
-`logs`, `metrics`, `observer`, `tracing`, `failpoint`.
+What operators do stands in `audit`: `retry` and `skip` of held rows; going on after the `breaker` has stopped a topic;
+`adopt`, `republish` and `rebuilding`, after a loss.
+
+The rest is ground: `settings`, `database`, `connection`, `migrate`, `access`, `kafka`, `log`, `topic_ids`,
+`header_names`, `failure`, `limits`, `http`, `health`, `healthcheck`, `lag`, `logs`, `metrics`, `observer`, `tracing`,
+`failpoint`.
 """

@@ -13,7 +13,7 @@ from uuid import UUID
 from contracts.decision import Decision, Rejected, Submission, Waits
 from contracts.names import event_id as derived_id
 from servicekit import failure, held, inbox, outbox, records, state
-from servicekit.database import Connection
+from servicekit.database import Connection, on_commit
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.inbox import Event, InboxRow
 from servicekit.message import Message
@@ -318,7 +318,7 @@ class Batch:
         row.state, row.code, row.pointer, row.params = state, code, pointer, dict(params)
         row.outcome_seq += 1
         row.changed = True
-        METRICS.outcomes.labels(self.service, state).inc()
+        on_commit(METRICS.outcomes.labels(self.service, state).inc)
         self._tell(message, row.outcome_seq, state, code, pointer, params, row.event_ids)
 
     def _tell(

@@ -3,8 +3,9 @@ away."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -37,6 +38,9 @@ OUTAGE = (
     asyncio.TimeoutError,
 )
 
+# By the limits above the server has ended it.
+TOO_LATE = (asyncpg.QueryCanceledError, asyncpg.IdleInTransactionSessionTimeoutError)
+
 
 def is_outage(error: BaseException) -> bool:
     """True for what passes by itself: connection lost, not let in, deadlock, serialisation, time-out, no space.
@@ -68,6 +72,7 @@ def _from_jsonb(value: bytes) -> Any:
     return json.loads(value[1:])
 
 
+_counts: ContextVar[list[Callable[[], None]] | None] = ContextVar("counts", default=None)
 _opened: dict[str, str] = {}  # by a password's file: what it said when that last opened the door
 
 
@@ -142,13 +147,29 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
 async def transaction(
     pool: Pool, *, isolation: Literal["repeatable_read"] | None = None, readonly: bool = False
 ) -> AsyncIterator[Connection]:
-    """`acquire`, and a transaction on it."""
-    async with (
-        acquire(pool) as connection,
-        connection.transaction(isolation=isolation, readonly=readonly),
-        _distrust(pool, connection),  # before the rollback, which would wait for an answer too
-    ):
-        yield connection
+    """`acquire`, and a transaction on it. What was left to `on_commit` is done when it has been committed."""
+    counts: list[Callable[[], None]] = []
+    before = _counts.set(counts)
+    try:
+        async with (
+            acquire(pool) as connection,
+            connection.transaction(isolation=isolation, readonly=readonly),
+            _distrust(pool, connection),  # before the rollback, which would wait for an answer too
+        ):
+            yield connection
+    finally:
+        _counts.reset(before)
+    for count in counts:
+        count()
+
+
+def on_commit(count: Callable[[], None]) -> None:
+    """Counts something when the transaction that this is called in has been committed: what was rolled back and is
+    tried again did not happen. A commit whose answer is lost goes uncounted."""
+    if (counts := _counts.get()) is None:
+        count()
+    else:
+        counts.append(count)
 
 
 @asynccontextmanager

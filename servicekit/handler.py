@@ -11,8 +11,8 @@ from servicekit.message import Message
 class Handler(Protocol):
     """Three kinds there are: `decider.Deciders`, `projector.Projectors`, `listener.Listener`.
 
-    Each method works in the transaction of the connection that it is given. `depth` limits the held rows of one
-    subject that are taken along; 0 takes none. `queues` are those of its held rows. `skip` passes over a failed row
+    Each method works in the transaction of the connection that it is given. `depth` limits the held rows that are taken
+    along, of all subjects together; 0 takes none. `queues` are those of its held rows. `skip` passes over a failed row
     for good; it says False, and has changed nothing, if that row is not the next of its queue.
     """
 

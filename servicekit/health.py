@@ -5,8 +5,10 @@ An outage of Kafka or PostgreSQL must not restart the fleet, so neither is asked
 partitions.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -16,6 +18,7 @@ from servicekit.metrics import METRICS
 
 TURN_LIMIT_S = 60.0
 DEAF_LIMIT_S = 120.0
+BEAT_S = 1.0
 
 Check = Callable[[], Awaitable[list[str]]]
 
@@ -35,9 +38,24 @@ class Health:
         self._turned = self._clock()
 
     def heard(self) -> None:
-        """Records have come in."""
-        self._heard = self._clock()
+        """Records have come in, and are worked on."""
+        self._heard = self._turned = self._clock()
         self._lagging_since = None
+
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[None]:
+        """While something takes long that ends by itself, and is no reason to restart anything."""
+
+        async def beat() -> None:
+            while True:
+                self.heard()
+                await asyncio.sleep(BEAT_S)
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
 
     def lag(self, records: int) -> None:
         """Kafka answers, and holds so many records that we have not read."""

@@ -12,11 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from servicekit import breaker
-from servicekit.database import Connection
+from servicekit.database import Connection, on_commit
 from servicekit.message import Message, from_row, to_json
 from servicekit.metrics import METRICS
 
 Key = tuple[str, UUID]  # queue, subject
+MOST_WOKEN = 5000  # at once: a province may name what it has not sent yet in hundreds of thousands of submissions
 
 
 @dataclass(slots=True)
@@ -154,15 +155,17 @@ async def ready_heads(connection: Connection, queues: Sequence[str], limit: int)
 async def write(connection: Connection, changes: Changes) -> None:
     """Removes, changes, adds, then marks what may be tried next.
 
-    Marking what became known skips rows that another transaction holds, so it never waits and cannot deadlock;
-    the sweep marks what was skipped. Promoted rows are of subjects that the caller has locked.
+    Marking what became known skips rows that another transaction holds, so it never waits and cannot deadlock, and
+    is bounded; the sweep marks what was left. Promoted rows are of subjects that the caller has locked. A place that
+    was given back after the row was read (below 0: its log is no more) stays given back.
     """
     if changes.gone:
         await connection.execute("DELETE FROM held WHERE id = ANY($1::bigint[])", changes.gone)
     for row in changes.changed:
         await connection.execute(
             """UPDATE held SET reason = $2, waits_for = $3, ready = $4, error = $5::jsonb, headers = $6::jsonb,
-                               payload = $7, topic = $8, partition = $9, "offset" = $10
+                               payload = $7, topic = $8, partition = $9,
+                               "offset" = CASE WHEN "offset" < 0 THEN "offset" ELSE $10 END
                WHERE id = $1""",
             row.id,
             row.reason,
@@ -191,14 +194,15 @@ async def write(connection: Connection, changes: Changes) -> None:
         await connection.execute(
             """UPDATE held SET ready = true WHERE id IN (
                  SELECT id FROM held WHERE reason = 'waiting' AND NOT ready AND waits_for = ANY($1::uuid[])
-                 FOR UPDATE SKIP LOCKED)""",
+                 LIMIT $2 FOR UPDATE SKIP LOCKED)""",
             changes.known,
+            MOST_WOKEN,
         )
 
 
 async def _insert(connection: Connection, added: Sequence[HeldRow]) -> None:
     for row in added:
-        METRICS.held.labels(row.reason).inc()
+        on_commit(METRICS.held.labels(row.reason).inc)
     await connection.execute(
         """INSERT INTO held (queue, subject, n, reason, waits_for, ready, error, source, event_id,
                              headers, payload, topic, partition, "offset")
@@ -248,23 +252,24 @@ async def hold_bare(connection: Connection, message: Message, error: dict[str, A
     await write(connection, Changes(added=[HeldRow(None, "failed", message, error=error)]))
 
 
-async def same_bytes(connection: Connection, message: Message) -> bool:
-    """True if these bytes, nameless, are put aside already, or were dropped since: a repeat of the same send."""
+async def same_bytes(connection: Connection, message: Message, key: Key | None = None) -> bool:
+    """True if these bytes, nameless or at that place, are put aside already, or were passed over since: a repeat of
+    the same send."""
+    at = "queue IS NULL" if key is None else "queue = $4 AND subject = $5"
+    same = f"{at} AND topic = $1 AND payload = $2 AND headers = $3::jsonb"
     return bool(
         await connection.fetchval(
-            """SELECT EXISTS (SELECT FROM held WHERE queue IS NULL
-                                AND topic = $1 AND payload = $2 AND headers = $3::jsonb)
-                   OR EXISTS (SELECT FROM skipped WHERE queue IS NULL
-                                AND topic = $1 AND payload = $2 AND headers = $3::jsonb)""",
+            f"SELECT EXISTS (SELECT FROM held WHERE {same}) OR EXISTS (SELECT FROM skipped WHERE {same})",  # noqa: S608  # from above
             message.topic,
             message.payload,
             to_json(message.headers),
+            *(key or ()),
         )
     )
 
 
 async def sweep(connection: Connection, queue: str, known: str) -> int:
-    """Marks waiting rows whose reference is in table `known`; returns how many.
+    """Marks waiting rows whose reference is in table `known`, so many at once as end in time; returns how many.
 
     Needed because the transaction that makes a reference known and the one that waits for it can miss each
     other: neither sees the other's uncommitted row.
@@ -273,7 +278,8 @@ async def sweep(connection: Connection, queue: str, known: str) -> int:
         f"""UPDATE held SET ready = true WHERE id IN (
               SELECT h.id FROM held h JOIN {known} k ON k.id = h.waits_for
               WHERE h.queue = $1 AND h.reason = 'waiting' AND NOT h.ready
-              FOR UPDATE OF h SKIP LOCKED)""",  # noqa: S608  # a table's name from the code's own wiring
+              LIMIT $2 FOR UPDATE OF h SKIP LOCKED)""",  # noqa: S608  # a table's name from the code's own wiring
         queue,
+        MOST_WOKEN,
     )
     return int(status.split()[-1])

@@ -56,7 +56,7 @@ def problem_response(status: int, *problems: Problem, headers: Mapping[str, str]
 
 class Counted:
     """Counts answers, by their class (`2xx`). Probes and scrapes are no requests of anybody's: a service that is not
-    ready yet says 503 to each."""
+    ready yet says 503 to each. What nobody has caught is answered 500 further out (Starlette), past this."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -64,13 +64,23 @@ class Counted:
             METRICS.requests.labels(status)  # there from the start: else the first would be no rise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(UNCOUNTED):
+            return await self._app(scope, receive, send)
+        answered = False
+
         async def counted(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 METRICS.requests.labels(f"{message['status'] // 100}xx").inc()
             await send(message)
 
-        asked = scope["type"] == "http" and not scope["path"].startswith(UNCOUNTED)
-        await self._app(scope, receive, counted if asked else send)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            if not answered:
+                METRICS.requests.labels("5xx").inc()
+            raise
 
 
 def application(title: str) -> FastAPI:

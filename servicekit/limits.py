@@ -49,6 +49,10 @@ class Meter:
             if not await self._limiter.test(item, name, cost=cost):
                 reset = (await self._limiter.get_window_stats(item, name)).reset_time
                 raise Limited(self.kind, max(1, math.ceil(reset - time.time())))
+        await self.charge(name, cost)
+
+    async def charge(self, name: str, cost: int) -> None:
+        """Takes the cost for what has been done already, also where it is more than is left."""
         for item in self._items:
             await self._limiter.hit(item, name, cost=cost)
 
@@ -109,7 +113,8 @@ def address_of(request: Request) -> str:
 
 
 class PerAddress:
-    """Middleware: limits what one address may ask of these paths; `refused` makes the answer."""
+    """Middleware: limits what one address may ask of these paths; `refused` makes the answer. Of what is under way for
+    it only its share is worked on, the rest waits for that."""
 
     def __init__(
         self,
@@ -117,10 +122,11 @@ class PerAddress:
         *,
         meter: Meter,
         at_once: AtOnce,
+        shares: Shares,
         concerns: Callable[[str], bool],
         refused: Callable[[str, Limited], Response],
     ) -> None:
-        self._app, self._meter, self._at_once = app, meter, at_once
+        self._app, self._meter, self._at_once, self._shares = app, meter, at_once, shares
         self._concerns, self._refused = concerns, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +137,7 @@ class PerAddress:
         address = address_of(Request(scope))
         try:
             await self._meter.take(address)
-            async with self._at_once.one(address):
+            async with self._at_once.one(address), self._shares.one(address):
                 await self._app(scope, receive, send)
         except Limited as limited:
             await self._refused(scope["path"], limited)(scope, receive, send)

@@ -29,8 +29,8 @@ class Listener:
         for message in messages:
             if message.error is None or any(row.message.same_bytes(message) for row in changes.added):
                 continue
-            if not await held.same_bytes(connection, message):
-                changes.added.append(_aside(message, failure.undecodable(message.error, message.field)))
+            if not await held.same_bytes(connection, message, key := _place(message)):
+                changes.added.append(_aside(message, failure.undecodable(message.error, message.field), key))
         await held.write(connection, changes)
         good = [message for message in messages if message.data is not None]
         if good:
@@ -38,7 +38,8 @@ class Listener:
 
     async def fail(self, connection: Connection, message: Message, error: dict[str, Any]) -> None:
         """Puts a record aside that the code cannot handle, where `ocop dlq retry` finds it; later ones go on."""
-        await held.write(connection, Changes(added=[_aside(message, error, _place(message))]))
+        if not await held.same_bytes(connection, message, key := _place(message)):
+            await held.write(connection, Changes(added=[_aside(message, error, key)]))
 
     async def ready(self, connection: Connection, limit: int) -> list[Key]:
         """Failed records that were marked to be tried again, locked; whatever lies before them, for nothing queues."""
@@ -51,11 +52,19 @@ class Listener:
         return list(dict.fromkeys((row["queue"], row["subject"]) for row in rows))
 
     async def drain(self, connection: Connection, keys: Sequence[Key], depth: int = 500) -> None:
-        """Takes failed records again, one of each subject."""
-        marked = await _marked(connection, keys[:depth])
-        if marked:
-            await self._take(connection, [row.message for row in marked])
-            await held.write(connection, Changes(gone=[row.id for row in marked]))
+        """Takes failed records again, one of each subject. What this code cannot read has failed again."""
+        changes, good = Changes(), []
+        for row in await _marked(connection, keys[:depth]):
+            if row.message.data is not None:
+                good.append(row.message)
+                changes.gone.append(row.id)
+            else:
+                row.ready = False
+                row.error = failure.undecodable(row.message.error or "unknown type", row.message.field or "/type")
+                changes.changed.append(row)
+        if good:
+            await self._take(connection, good)
+        await held.write(connection, changes)
 
     async def fail_head(self, connection: Connection, key: Key, error: dict[str, Any]) -> None:
         """It failed again."""

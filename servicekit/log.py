@@ -34,8 +34,8 @@ async def opened(bootstrap: str, name: str) -> AsyncIterator[AIOKafkaConsumer]:
         auto_offset_reset="none",
         max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()

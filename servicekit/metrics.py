@@ -23,7 +23,9 @@ class Metrics:
     records = Counter("ocop_records", "records taken off a topic and committed", ["topic"])
     transaction = Histogram("ocop_poll_seconds", "seconds from a poll in hand to its commit", buckets=SECONDS)
     retries = Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
-    put_back = Counter("ocop_polls_put_back", "partitions of a poll put back: read by another", ["topic"])
+    put_back = Counter(
+        "ocop_polls_put_back", "partitions of a poll put back: read by another, or to be read again later", ["topic"]
+    )
     lag = Gauge("ocop_lag_records", "records of the topic that lie unread in this replica's partitions", ["topic"])
     behind = Gauge(
         "ocop_lag_seconds", "seconds since all of this replica's partitions of the topic had been read", ["topic"]
@@ -110,6 +112,8 @@ def samples() -> set[str]:
     found = set()
     for name, each in all_().items():
         found |= {f"{name}_{end}" for end in ("bucket", "sum", "count")} if isinstance(each, Histogram) else {name}
+        if isinstance(each, Counter):
+            found.add(f"{each._name}_created")  # when it was born, which the client tells beside each
     return found
 
 

@@ -9,7 +9,7 @@ from servicekit.waker import repeat
 
 EVERY_S: Final = 15.0
 REASONS: Final = ("waiting", "behind", "failed", "gap")
-MOST_ROWS: Final = 100_000  # of the outbox that are counted: beyond it nothing more is taken
+MOST_ROWS: Final = 100_000  # of the outbox that are counted
 
 
 class Observer:

@@ -12,7 +12,6 @@ import structlog
 from servicekit import database
 from servicekit.database import Pool
 from servicekit.failure import unhandled
-from servicekit.health import Health
 
 log = structlog.get_logger(__name__)
 
@@ -56,15 +55,16 @@ async def alone(
     attempt: Callable[[], Awaitable[None]],
     give_up: Callable[[dict[str, Any]], Awaitable[None]],
     pool: Pool,
-    health: Health,
+    alive: Callable[[], None],
 ) -> bool:
-    """Tries one thing by itself until it succeeds, or has failed five times while the database answers.
+    """Tries one thing by itself until it succeeds, or has failed five times while the database answers; says before
+    each try that the loop is `alive`.
 
     Then `give_up` puts it aside, with the reason. False if it could be neither done nor put aside in two minutes.
     """
     started, backoff, failed = time.monotonic(), Backoff(), 0
     while time.monotonic() - started < BUDGET_S:
-        health.turned()
+        alive()
         try:
             await attempt()
             return True

@@ -5,6 +5,7 @@ elsewhere has been overtaken, and puts its records back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -84,7 +85,7 @@ async def settle(
                 await _free_places(connection, partition)
             elif where < first[partition]:
                 log.error("records gone unread", partition=str(partition), lost=first[partition] - where)
-                METRICS.records_lost.labels(partition.topic).inc(first[partition] - where)
+                database.on_commit(partial(METRICS.records_lost.labels(partition.topic).inc, first[partition] - where))
                 where = first[partition]
             elif where > last[partition]:
                 log.error("log shorter than what was read", partition=str(partition), read=where, end=last[partition])

@@ -250,7 +250,7 @@ class Projectors:
                 row.ready = False
                 changes.changed.append(row)
         nxt = stream.held.get(stream.applied + 1)
-        if nxt is not None and nxt.reason != "failed" and nxt.id:
+        if nxt is not None and nxt.reason != "failed":
             changes.promoted.add(key)
 
     async def _lock(self, connection: Connection, keys: Iterable[Key]) -> dict[Key, _Stream]:

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from opentelemetry.trace import SpanKind
@@ -114,11 +114,12 @@ class Relay:
             connection.terminate()  # lets the lock go at once, whatever state the connection is in
 
     async def _send(self, connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[Row]) -> None:
-        if self._producer is None:
-            self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
-        epochs = await self._topic_ids(self._producer, connection, {row["topic"] for row in rows})
-        began = time.time_ns()
-        results = await _send_all(self._producer, rows)
+        async with asyncio.timeout(SEND_TIMEOUT_S):  # who takes over waits until nothing of this can be under way
+            if self._producer is None:
+                self._producer = await start_producer(self._bootstrap, f"{self._service}-relay")
+            epochs = await self._topic_ids(self._producer, connection, {row["topic"] for row in rows})
+            began = time.time_ns()
+            results = await _send_all(self._producer, rows)
         failpoint("relay-sent")
         confirmed: list[tuple[Row, Place]] = []
         for row, result in zip(rows, results, strict=True):
@@ -137,6 +138,8 @@ class Relay:
         """The epochs in which what follows will lie, as they were lately: an older one is noticed as such later."""
         if not topics <= self._epochs.keys() or self._ask_at <= time.monotonic():
             self._epochs = await present_ids(producer.client, TOPICS)
+            if gone := topics - self._epochs.keys():  # what is confirmed is confirmed of an epoch
+                raise UnknownTopicOrPartitionError(", ".join(sorted(gone)))
             await loss.notice(connection, self._epochs)
             self._ask_at = time.monotonic() + EPOCHS_S
         return self._epochs
@@ -154,7 +157,7 @@ class Relay:
 
 
 async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Place | BaseException]:
-    """Sends in order, then waits for all; a row's failure stands at its place. Bounded in time.
+    """Sends in order, then waits for all; a row's failure stands at its place.
 
     Batches are filled here, each of one partition: `producer.send` costs a future and more for every single row.
     """

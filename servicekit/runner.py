@@ -24,6 +24,7 @@ from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
 from servicekit.health import Health
 from servicekit.kafka import Subscription
+from servicekit.lag import Lag
 from servicekit.message import Message, decode
 from servicekit.metrics import METRICS
 from servicekit.patience import BUDGET_S, Backoff, Rounds, alone
@@ -35,6 +36,7 @@ from servicekit.waker import repeat
 log = structlog.get_logger(__name__)
 
 LAG_EVERY_S, LOOK_EVERY_S = 30.0, 2.0
+GROUP_COMMIT_S = 5.0
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
 Fail = Callable[[Connection, Message, dict[str, Any]], Awaitable[None]]
@@ -68,10 +70,7 @@ class Runner(ConsumerRebalanceListener):
         self._in_hand: set[TopicPartition] = set()  # partitions of a poll that was taken off and not yet ended
         self._stopped: dict[str, str] = {}  # topics that are not read, and why
         self._epochs: Mapping[str, UUID] = {}  # the ids of the topics of the poll in hand
-        # The latest look at where a topic's partitions ended of which not all has been read; and when the look was of
-        # which all has been.
-        self._looks: dict[str, tuple[float, Mapping[TopicPartition, int]]] = {}
-        self._read_at: dict[str, float] = {}
+        self._lag = Lag(self._by_topic)
         self._joined = False
         self._went_back = False  # a place in the database lay before where reading stood
         self._group_offsets: dict[TopicPartition, int] = {}
@@ -102,7 +101,8 @@ class Runner(ConsumerRebalanceListener):
         backoff = Backoff()
         while True:
             try:
-                await self._subscription.start()
+                async with self._health.lasting():
+                    await self._subscription.start()
                 break
             except (KafkaError, OSError) as error:
                 log.warning("broker away, trying again", error=repr(error))
@@ -116,6 +116,22 @@ class Runner(ConsumerRebalanceListener):
                 await self._ended
         finally:
             await self._subscription.stop()
+
+    async def _measure_lag(self) -> int:
+        """Also looks for partitions that retention has emptied beyond where reading stands: no poll would say so."""
+        read = [partition for partition in self._stands if partition.topic not in self._stopped]
+        try:
+            starts = await self._subscription.consumer.beginning_offsets(read)
+            ends = await self._subscription.consumer.end_offsets(read)
+        except KafkaError:
+            self._health.lag(0)  # deaf is who hears nothing of a broker that answers
+            self._lag.unanswered(self._stopped)
+            raise
+        for partition, start in starts.items():
+            if self._stands.get(partition, start) < start == ends[partition] and partition not in self._in_hand:
+                self._stands.pop(partition)  # settled anew by the next look round
+        self._health.lag(self._lag.look(self._stands, ends, self._stopped))
+        return 0
 
     async def _missing(self) -> list[str]:
         try:
@@ -210,6 +226,7 @@ class Runner(ConsumerRebalanceListener):
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             poll.setdefault(partition, []).append(decode(record))
+        late = False
         while time.monotonic() - started < BUDGET_S:
             try:
                 await self._take(poll)
@@ -219,12 +236,17 @@ class Runner(ConsumerRebalanceListener):
                 # Whatever it is, nothing is acknowledged: positions moved with the work or not at all.
                 if not database.is_outage(error) and not isinstance(error, KafkaError):
                     log.exception("poll failed, taking its records one by one")
-                    await self._one_by_one(poll)
+                    await self._one_by_one(poll, started)
                     return
                 METRICS.retries.labels(type(error).__name__).inc()
                 log.warning("poll put off", error=repr(error))
-            self._health.turned()
+                late = isinstance(error, database.TOO_LATE)
+            self._health.heard()
             await backoff.wait()
+        if late:  # too much at once, or an engine that is slow: alone each may end in time
+            log.error("poll ends too late each time, taking its records one by one")
+            await self._one_by_one(poll, time.monotonic())
+            return
         for partition in poll:
             self._put_back(partition)
 
@@ -254,20 +276,17 @@ class Runner(ConsumerRebalanceListener):
     async def _transaction(self, poll: Poll, depth: int | None = None) -> dict[TopicPartition, int]:
         """One transaction over these records; returns how far each partition has been read by it."""
         failpoint("before-transaction")
-        async with database.acquire(self._pool) as connection:
-            async with connection.transaction():
-                ours, moved = await self._ours(connection, poll)
-                for handler in self._handlers:
-                    mine = [message for message in ours if message.topic in handler.topics]
-                    if mine:
-                        await (
-                            handler.handle(connection, mine)
-                            if depth is None
-                            else handler.handle(connection, mine, depth)
-                        )
-                await position.advance(connection, moved)
-                failpoint("before-commit")
-            failpoint("after-commit")
+        async with database.transaction(self._pool) as connection:
+            ours, moved = await self._ours(connection, poll)
+            for handler in self._handlers:
+                mine = [message for message in ours if message.topic in handler.topics]
+                if mine:
+                    await (
+                        handler.handle(connection, mine) if depth is None else handler.handle(connection, mine, depth)
+                    )
+            await position.advance(connection, moved)
+            failpoint("before-commit")
+        failpoint("after-commit")
         return moved
 
     async def _ours(self, connection: Connection, poll: Poll) -> tuple[list[Message], dict[TopicPartition, int]]:
@@ -303,7 +322,7 @@ class Runner(ConsumerRebalanceListener):
     async def _look_back(self) -> None:
         """A place that goes back may be a whole database that was set back under us: then nothing more is done."""
         try:
-            async with database.acquire(self._pool) as connection:
+            async with self._health.lasting(), database.acquire(self._pool) as connection:
                 await still_knows(connection, self._settings.kafka_bootstrap, self._service)
         except SetBackError as error:
             if not self._ended.done():
@@ -337,15 +356,17 @@ class Runner(ConsumerRebalanceListener):
         self._group_commit_due = time.monotonic() + 1.0
         offsets, self._group_offsets = self._group_offsets, {}
         try:
-            await self._subscription.consumer.commit(offsets)
-        except (KafkaError, IllegalStateError) as error:
+            async with asyncio.timeout(GROUP_COMMIT_S):  # aiokafka would try as long as no broker answers
+                await self._subscription.consumer.commit(offsets)
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.info("group offset not committed", error=repr(error))
 
-    async def _one_by_one(self, poll: Poll) -> None:
-        """Each record in its own transaction, without rows that are held; five times alone and it is put aside."""
+    async def _one_by_one(self, poll: Poll, started: float) -> None:
+        """Each record in its own transaction, without rows that are held; five times alone and it is put aside. What
+        the time does not suffice for is read again: each record that was done has moved its position."""
         for partition, messages in poll.items():
             for message in messages:
-                if not await self._alone(partition, message):
+                if time.monotonic() - started > BUDGET_S or not await self._alone(partition, message):
                     self._put_back(partition)
                 if self._began[partition] is None:
                     break
@@ -376,29 +397,7 @@ class Runner(ConsumerRebalanceListener):
                 log.exception("kept as bytes that name nothing", place=message.place)
                 await put_aside(error, held.hold_bare)
 
-        return await alone(message.place, attempt, give_up, self._pool, self._health)
-
-    # ---------------------------------------------------------------- lag
-
-    async def _measure_lag(self) -> int:
-        read = [partition for partition in self._stands if partition.topic not in self._stopped]
-        ends = await self._subscription.consumer.end_offsets(read)
-        unread = dict.fromkeys(self._by_topic.keys() - self._stopped.keys(), 0)
-        for partition, end in ends.items():
-            unread[partition.topic] += max(0, end - self._stands.get(partition, end))
-        self._health.lag(sum(unread.values()))
-        for topic in self._stopped:
-            METRICS.behind.labels(topic).set(0)  # that it stands still is said by another
-        now = time.monotonic()
-        for topic, count in unread.items():
-            there = {partition: end for partition, end in ends.items() if partition.topic == topic}
-            looked_at, then = self._looks.setdefault(topic, (now, there))
-            if all(self._stands.get(partition, end) >= end for partition, end in then.items()):
-                self._read_at[topic] = looked_at
-                self._looks[topic] = now, there
-            METRICS.lag.labels(topic).set(count)
-            METRICS.behind.labels(topic).set(now - self._read_at.setdefault(topic, now) if count else 0)
-        return 0
+        return await alone(message.place, attempt, give_up, self._pool, self._health.heard)
 
 
 def _traced(message: Message) -> Of:

@@ -109,28 +109,24 @@ class Service:
             task.result()  # a service that ends by itself says why
 
     async def _work(self, reads: Sequence[Handler], workers: Sequence[Work]) -> None:
-        await self._begin()
-        # What start has made stays. A poll makes tens of thousands of objects, hardly one of them in a cycle.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
-        sends = "sending" in migrate.LINES[self.name]
-        loops: list[Work] = [self._turn, Observer(self.pool, sends=sends).run, *workers]
-        if reads:
-            loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
-            for _ in range(self.settings.readers):
-                health = Health()
-                self._loops.append(health)
-                loops.append(Runner(self.name, self.settings, self.pool, reads, health, self.relay.wake).run)
-        if sends:
-            loops.append(self.relay.run)
-        async with asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(_coroutine(loop))
-
-    async def _turn(self) -> None:
-        while True:
-            self.health.turned()
-            await asyncio.sleep(AGAIN_S)
+        async with self.health.lasting():  # the process as such; each reader has a health of its own
+            await self._begin()
+            # What start has made stays. A poll makes tens of thousands of objects, hardly one of them in a cycle.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 20)
+            sends = "sending" in migrate.LINES[self.name]
+            loops: list[Work] = [Observer(self.pool, sends=sends).run, *workers]
+            if reads:
+                loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
+                for _ in range(self.settings.readers):
+                    health = Health()
+                    self._loops.append(health)
+                    loops.append(Runner(self.name, self.settings, self.pool, reads, health, self.relay.wake).run)
+            if sends:
+                loops.append(self.relay.run)
+            async with asyncio.TaskGroup() as group:
+                for loop in loops:
+                    group.create_task(_coroutine(loop))
 
     # ---------------------------------------------------------------- what must be there first
 
@@ -151,7 +147,6 @@ class Service:
                 if self._waits_for != said:
                     said = self._waits_for
                     log.warning("not ready", missing=said)
-                self.health.turned()
                 await asyncio.sleep(AGAIN_S)
         self._waits_for = []
         log.info("ready")

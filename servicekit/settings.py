@@ -71,6 +71,11 @@ class Settings(Database):
     ] = 0.05
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
 
+    @property
+    def half_of_pool(self) -> int:
+        """Connections that one key or address may use at a time: the other half is for the others."""
+        return self.database_pool // 2
+
 
 def _let_in(url: str, variable: str, password: str) -> str:
     """The URL with its user's password, or with its file, which may say another one tomorrow."""

@@ -11,6 +11,7 @@ eight bits. Spans go to OTEL_EXPORTER_OTLP_ENDPOINT over HTTP; without it there 
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from opentelemetry.util.types import AttributeValue
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 MOST_LINKS: Final = 128  # of a span; more the SDK would leave out
 SHARE_BITS: Final = 64  # of a trace's id, that say whether it is kept
+SAMPLED: Final = "13579bdf"  # the last digit of a traceparent whose lowest flag is set; others may be set beside it
+END_S: Final = 3.0  # a collector that hangs keeps no process from its end
 
 Attributes = Mapping[str, AttributeValue]
 Of = tuple[str | None, Attributes]  # what a span is of: the event's traceparent, and what is to be said of it
@@ -53,9 +56,11 @@ class Tracing:
         self._bound = round(share * 2**SHARE_BITS)
 
     def end(self) -> None:
-        """Sends what there is still to send."""
+        """Sends what there is still to send, for so long as END_S."""
         if self._provider is not None:
-            self._provider.shutdown()
+            ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+            ending.start()
+            ending.join(END_S)
             self._provider = None
 
     @contextmanager
@@ -178,7 +183,7 @@ def _context(traceparent: str | None) -> SpanContext | None:
 
 def _kept(traceparent: str | None) -> SpanContext | None:
     """The place, if the gateway has said that the trace is kept."""
-    if traceparent is None or not traceparent.endswith("1"):
+    if traceparent is None or traceparent[-1:] not in SAMPLED:
         return None
     return _context(traceparent)
 

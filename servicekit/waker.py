@@ -70,15 +70,21 @@ class Waker:
                 async with database.transaction(self._pool) as connection:
                     await handler.fail_head(connection, key, error)
 
-            await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, self._health)
+            await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, self._health.turned)
         return keys
 
     async def sweep(self) -> int:
         """Marks what became ready unnoticed; returns how many rows."""
-        async with database.transaction(self._pool) as connection:
-            marked = 0
-            for handler in self._handlers:
+        marked = 0
+        for handler in self._handlers:
+            async with database.transaction(self._pool) as connection:
                 marked += await handler.sweep(connection)
+        if not marked:
+            await self._look_for_gaps()
+        return marked
+
+    async def _look_for_gaps(self) -> None:
+        async with database.acquire(self._pool) as connection:
             gaps = await connection.fetchval(
                 """SELECT count(*) FROM held
                    WHERE reason = 'gap' AND since < clock_timestamp() - make_interval(secs => $1)""",
@@ -86,7 +92,6 @@ class Waker:
             )
         if gaps:
             log.error("numbers missing on a topic", rows=gaps)
-        return marked
 
 
 async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:

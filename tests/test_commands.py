@@ -9,13 +9,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from registry.__main__ import DECIDERS
 
-from ocop import databases, oracle, stack
+from ocop import databases, oracle, quiet, stack
 from ocop.__main__ import ask_oracle
 from ocop.errors import OcopError
 from servicekit import breaker, database
 from servicekit.decider import Deciders
 from servicekit.kafka import start_producer
+from servicekit.log import opened
 from servicekit.message import Message
+from servicekit.topic_ids import topic_ids
 from tests.engines import Database, Databases
 from tests.submissions import Province, owner, owner_updated, product, product_updated
 from tests.typed import ocop, refusal, refused, said, typed
@@ -164,7 +166,8 @@ async def test_contacts(databases: Databases) -> None:
     made = await databases.make("notifications")
     await said(made, "notifications", "contact", "2025-80", "ocop@tayninh.example")
     assert "ocop@tayninh.example" in await said(made, "notifications", "contacts")
-    for wrong in (("2025-80", "nobody"), ("2025-80", "a@b,c@d"), ("2025-02", "ocop@b.example")):
+    of_nobody = [("2025-80", address) for address in ("nobody", "a@b,c@d", "a:b@x.vn")]
+    for wrong in (*of_nobody, ("2025-02", "ocop@b.example")):
         assert (await ocop(made, "notifications", "contact", *wrong)).returncode == 1
 
 
@@ -251,6 +254,24 @@ async def test_who_says_nothing_on_topics_has_nothing_to_adopt_or_to_say_again(
     made = await databases.make(service)
     for command in ("adopt", "republish"):
         assert f"{service} says nothing on topics" in await refused(made, command, service)
+
+
+async def test_all_of_a_topic_that_was_made_anew_is_unread(databases: Databases, kafka_topics: str) -> None:
+    """A place of the log before says nothing of this one, and one partition does not make up for another."""
+    made, topic = await databases.make("national"), "ocop.registry.owner"
+    producer = await start_producer(kafka_topics, "test")
+    for partition in (0, 0, 1):
+        await producer.send_and_wait(topic, b"", partition=partition)
+    await producer.stop()
+    ids = await topic_ids(kafka_topics, {topic})
+    connection = await database.connect(made.app)
+    async with opened(kafka_topics, "test") as consumer:
+        rows = "INSERT INTO position VALUES ($1, 0, 1000, gen_random_uuid()), ($1, 1, 0, $2)"
+        await connection.execute(rows, topic, ids[topic])
+        assert await quiet.unread(consumer, connection) == {topic: 3}
+        await connection.execute("UPDATE position SET topic_id = $1", ids[topic])
+        assert await quiet.unread(consumer, connection) == {topic: 1}
+    await connection.close()
 
 
 async def test_reading_that_was_stopped_is_shown_and_goes_on(databases: Databases, kafka_topics: str) -> None:

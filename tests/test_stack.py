@@ -8,8 +8,12 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
+import xmlrpc.client
 from collections.abc import Iterator
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 import psutil
 import pytest
@@ -17,7 +21,7 @@ import pytest
 from ocop import stack
 from ocop.home import Home
 from ocop.services import built
-from ocop.supervision import members
+from ocop.supervision import Supervisor, members
 from tests.engines import Engines
 
 COMMAND_SECONDS = 180
@@ -179,12 +183,56 @@ def test_a_mistake_at_the_command_line_is_one_short_line(running: Stack) -> None
         (["up", "--replicas", f"{REPLICATED}=many"], "--replicas takes SERVICE=NUMBER"),
         (["up", "--replicas", f"{REPLICATED}=13"], "from 1 to 12"),
         (["up", "--set", "OCOP_LOG_LEVEL"], "is not of the form"),
+        (["up", "--set", "OCOP_SMTP_FROM=OCOP #1 <a@b>"], "is not of the form"),  # a comment, to supervisor
         (["url", "nobody"], "nobody has no address"),
     ):
         done = running.run(*arguments)
         assert done.returncode == 1
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_that_is_being_stopped_is_started_when_it_has_ended(running: Stack) -> None:
+    """As after a `down` that was broken off."""
+    memory = running.home.recall()
+    name = NAMES[0]
+    supervisor = stack._supervisor(running.home, memory)
+    before = running.pids()[name]
+    os.kill(before, signal.SIGSTOP)  # so that its end takes as long as we like
+    with supervisor._rpc() as rpc:
+        rpc.stopProcess(name, False)
+    starting = threading.Thread(target=supervisor.start, args=(name,))
+    starting.start()
+    os.kill(before, signal.SIGCONT)
+    starting.join(COMMAND_SECONDS)
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not any(one.name == name and one.is_running for one in supervisor.processes()):
+        assert time.monotonic() < deadline, "it was not started"
+        time.sleep(0.05)
+    running.up()
+    assert running.pids()[name] != before
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        xmlrpc.client.Fault(6, "SHUTDOWN_STATE"),
+        xmlrpc.client.ProtocolError("127.0.0.1", 501, "Unsupported method", {}),
+        xmlrpc.client.ResponseError("no answer of ours"),
+        ExpatError("no XML"),
+        ConnectionRefusedError(),
+    ],
+)
+def test_who_does_not_answer_as_a_supervisor_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Exception
+) -> None:
+    """About to end, or another program at the remembered port: neither may keep `up` and `down` from their work."""
+
+    def refuse(_: Supervisor) -> None:
+        raise said
+
+    monkeypatch.setattr(Supervisor, "_rpc", refuse)
+    assert not Supervisor(Home(tmp_path), 1, "").answers()
 
 
 def test_a_process_that_does_not_start_is_shown_with_its_last_words(running: Stack) -> None:

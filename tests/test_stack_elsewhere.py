@@ -63,5 +63,10 @@ def test_passwords_are_made_once(tmp_path: Path) -> None:
     before = {file.name: file.read_text() for file in directory.iterdir()}
     assert len(set(before.values())) == len(before)
     assert passwords.make(directory) == []
+    (directory / "grafana").unlink()
+    (directory / "grafana").touch()  # as a full disk leaves it
+    assert passwords.make(directory) == ["grafana"]
+    assert len((directory / "grafana").read_text()) == len(before["grafana"])
+    before["grafana"] = (directory / "grafana").read_text()
     assert {file.name: file.read_text() for file in directory.iterdir()} == before
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700

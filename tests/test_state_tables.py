@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -139,10 +140,14 @@ def place(catalogue: str, code: str) -> dict[str, Any]:
 
 
 LATE = Row(day="2026-08-06")
+MANY = [(date(2026, 1, 1) + timedelta(days=n)).isoformat() for n in range(99)]  # beside the day on which all begins
 ROWS: Mapping[str, Mapping[str, Row]] = {
     "Owner": {
         "not known": Row(()),
         "registered": Row((owner(),)),
+        "registered, with documents from a hundred other days": Row(
+            (owner(), *(owner_updated(on=day) for day in MANY))
+        ),
         "closed on the day of the update, or later": Row((owner(), closed("2025-09-01"))),
         "closed before the day of the update": Row((owner(), closed("2025-08-31"))),
         "closed on a day not known": Row((owner(), closed(None))),
@@ -152,6 +157,9 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
     "Product": {
         "not known": Row(()),
         "registered": Row((product(),)),
+        "registered, with documents from a hundred other days": Row(
+            (product(), *(product_updated(on=day) for day in MANY))
+        ),
         "discontinued on the day of the update, or later": Row((product(), discontinued("2025-09-01"))),
         "discontinued before the day of the update": Row((product(), discontinued("2025-08"))),
         "discontinued on a day not known": Row((product(), discontinued(None))),
@@ -171,6 +179,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
     },
     "Recognition": {
         "not known": Row(()),
+        "not known, of a product with a hundred others": Row(tuple(renewed(f"1{n:02}") for n in range(100))),
         "issued": Row((recognised("2"),)),
         "revoked": Row((recognised("2"), revoked("2"))),
         "never issued": Row((recognised("2"), corrected("2", void=True))),

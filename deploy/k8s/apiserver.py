@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+
+from ocop.home import free_port
 
 HERE: Final = Path(__file__).parent
 SOURCE: Final = HERE / "programs"  # a Go module that names both programs, in one version each
@@ -95,7 +96,7 @@ def running() -> Iterator[ApiServer]:
     binaries = programs()
     with TemporaryDirectory(prefix="ocop-kube-") as name, ExitStack() as stack:
         folder, token = Path(name), secrets.token_hex(16)
-        store, peers, port = (_free_port() for _ in range(3))
+        store, peers, port = (free_port() for _ in range(3))
         (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
         key = folder / "account.key"
         key.write_text(_made_key())
@@ -137,12 +138,6 @@ def _made_key() -> str:
         raise ApiServerError("There is no openssl: it is in Debian's package of that name.")
     command = (openssl, "genrsa", "2048")
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

@@ -24,12 +24,18 @@ class Outside:
     """An address that is no pod's. Only policies that name address blocks reach it; which, is not reckoned."""
 
 
-def allowed(policies: Sequence[Object], source: Pod | Outside, target: Pod | Outside, port: int) -> bool:
+Port = tuple[str, int]  # by which protocol, and its number
+
+
+def allowed(
+    policies: Sequence[Object], source: Pod | Outside, target: Pod | Outside, port: int, protocol: str = "TCP"
+) -> bool:
     """Whether a connection comes about: both ends must let it, where they are ours."""
-    return _lets(policies, source, target, port, "egress") and _lets(policies, target, source, port, "ingress")
+    at = (protocol, port)
+    return _lets(policies, source, target, at, "egress") and _lets(policies, target, source, at, "ingress")
 
 
-def _lets(policies: Sequence[Object], ours: Pod | Outside, other: Pod | Outside, port: int, way: str) -> bool:
+def _lets(policies: Sequence[Object], ours: Pod | Outside, other: Pod | Outside, port: Port, way: str) -> bool:
     if isinstance(ours, Outside) or ours.namespace:
         return True  # not ours to say
     concerned = [
@@ -47,8 +53,10 @@ def _lets(policies: Sequence[Object], ours: Pod | Outside, other: Pod | Outside,
     )
 
 
-def _has_port(rule: Object, port: int) -> bool:
-    return not rule.get("ports") or any(each.get("port") == port for each in rule["ports"])
+def _has_port(rule: Object, port: Port) -> bool:
+    return not rule.get("ports") or any(
+        (each.get("protocol", "TCP"), each.get("port")) == port for each in rule["ports"]
+    )
 
 
 def _is_peer(peer: Mapping[str, Any], other: Pod | Outside) -> bool:

@@ -3,7 +3,7 @@
 from sys import intern
 
 from contracts.submission import WITHDRAWN
-from ocop.rules.evidence import Connection, Finding, Named, rows
+from ocop.rules.evidence import Connection, Finding, Named, rows, submissions_passed_over
 
 HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
 # With the reason of the last outcome that says so; what a conflict was told is of another copy. What waits in the
@@ -55,7 +55,7 @@ async def _states(gateway: Connection, service: str, decider: Connection) -> lis
             found(event, f"is {state} for {reason!r}, the gateway says {_reason(row)!r}")
         elif len(reasons) != (1 if state in HELD else 0) or not set(reasons) <= set(HELD.get(state, ())):
             found(event, f"is {state}, with held rows {reasons}")
-    for event in inbox.keys() - accepted:
+    for event in inbox.keys() - accepted - await submissions_passed_over(decider):
         found(event, "was decided and never accepted")
     for event in held.keys() - inbox.keys():
         found(event, "is held and unknown to the inbox")

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from contracts.topics import TOPICS
-from servicekit import access, log
+from servicekit import log
+from servicekit.message import from_json
 
 # Who reads which numbered topics.
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -59,6 +60,11 @@ class Record:
         """topic/partition@offset."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
+    @property
+    def content(self) -> bytes:
+        """A digest of headers and value: what it says, wherever it lies."""
+        return digest(of_headers(self.headers), self.value)
+
     def said(self, name: str) -> str | None:
         """What a header says."""
         # Kafka knows headers without a value, though aiokafka's type does not.
@@ -93,6 +99,22 @@ async def skipped(connection: Connection) -> set[tuple[str, UUID, int]]:
     return {(row["topic"], row["subject"], row["n"]) for row in await connection.fetch(query)}
 
 
+async def passed_over(databases: Databases) -> frozenset[tuple[str, bytes]]:
+    """Topic and content of the records that an operator has passed over, in whichever reader: he knows of them."""
+    found = [
+        (row["topic"], digest(of_headers(from_json(row["headers"])), row["payload"]))
+        for connection in databases.values()
+        for row in await connection.fetch("SELECT topic, headers, payload FROM skipped")
+    ]
+    return frozenset(found)
+
+
+async def submissions_passed_over(decider: Connection) -> set[Named]:
+    """What an operator has passed over, by the names that its bytes bore; what nobody accepted was a stranger's."""
+    query = "SELECT source, event_id FROM skipped WHERE source <> '' AND event_id <> ''"
+    return {(row["source"], row["event_id"]) for row in await decider.fetch(query)}
+
+
 def all_partitions() -> list[TopicPartition]:
     """Every partition of the catalogue's topics."""
     return [partition for topic in TOPICS for partition in partitions(topic)]
@@ -105,20 +127,11 @@ def partitions(topic: str) -> list[TopicPartition]:
 
 async def records(bootstrap: str, topic: str) -> AsyncIterator[Record]:
     """Every record of a topic that is there now, from its start, in the order of each partition."""
-    consumer = AIOKafkaConsumer(**access.to(bootstrap), auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign(partitions(topic))
-        ends = await consumer.end_offsets(partitions(topic))
-        starts = await consumer.beginning_offsets(partitions(topic))
-        unread = {partition for partition in ends if ends[partition] > starts[partition]}
-        while unread:
-            for found in (await consumer.getmany(*unread, timeout_ms=500, max_records=FETCHED)).values():
-                for each in found:
-                    yield Record(topic, each.partition, each.offset, each.key, tuple(each.headers), each.value or b"")
-            unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
-    finally:
-        await consumer.stop()
+    async with log.opened(bootstrap, "ocop-oracle") as consumer:
+        starts, ends = await log.limits(consumer, [topic])
+        async for found in log.records(consumer, starts, ends, FETCHED):
+            for each in found:
+                yield Record(topic, each.partition, each.offset, each.key, tuple(each.headers), each.value or b"")
 
 
 async def shortened(bootstrap: str, topic: str) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
+from deploy.k8s.manifests import render
 from servicekit import metrics
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,6 +35,7 @@ def well() -> Series:
             f'ocop_ready{{service="{service}",instance="2"}}': "0x{}",
             f'ocop_topic_stopped{{service="{service}",topic="t"}}': "0x{}",
             f'ocop_records_lost_total{{service="{service}",topic="t"}}': "0x{}",
+            f'ocop_records_lost_created{{service="{service}",topic="t"}}': "-86400x{}",
             f'ocop_topics_lost{{service="{service}"}}': "0x{}",
             f'ocop_held_rows{{service="{service}",reason="failed"}}': "0x{}",
             f'ocop_held_oldest_seconds{{service="{service}",reason="gap"}}': "0x{}",
@@ -64,28 +67,36 @@ def well() -> Series:
 def engines() -> Series:
     """Kafka, a database and their volumes, all well."""
     found = {
-        "kafka_server_replicamanager_underminisrpartitioncount": "0x{}",
+        THIN: "0x{}",
         "kafka_server_replicamanager_underreplicatedpartitions": "0x{}",
         'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-1"}': "0+60x{}",
         'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-1"}': "-1x{}",
         # Of those that only follow, who never archived anything.
         'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-2"}': "-1x{}",
         'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-2"}': "-1x{}",
-        BACKUP: "0x{}",
     }
-    for number in (1, 2, 3):
-        found[f'cnpg_collector_up{{service="registry",pod="registry-db-{number}"}}'] = "1x{}"
-    for volume in ("registry-db-1", "registry-db-1-wal", "data-0-ocop-brokers-0", "somebody-elses"):
-        found[f'kubelet_volume_stats_capacity_bytes{{persistentvolumeclaim="{volume}"}}'] = "100x{}"
-        found[room(volume)] = "50x{}" if volume != "somebody-elses" else "1x{}"
+    for service in SERVICES:
+        found[BACKUP.replace("registry", service)] = "0+60x{}"
+        for number in (1, 2, 3):
+            found[f'cnpg_collector_up{{service="{service}",pod="{service}-db-{number}"}}'] = "1x{}"
+    found[BACKUP] = "0x{}"
+    for volume in VOLUMES:
+        found |= {room(volume): "50x{}", room(volume, of="capacity"): "100x{}"}
+    # Volumes of others, in the same cluster, that are full.
+    for volume in ("other-db-1", "data-0-other-ocop-brokers-0"):
+        found |= {room(volume, "elsewhere"): "1x{}", room(volume, "elsewhere", "capacity"): "100x{}"}
     return found
 
 
-def room(volume: str) -> str:
-    """The series of what a volume has left."""
-    return f'kubelet_volume_stats_available_bytes{{persistentvolumeclaim="{volume}"}}'
+def room(volume: str, namespace: str = "ocop", of: str = "available") -> str:
+    """The series of what a volume has left, or of its capacity."""
+    return f'kubelet_volume_stats_{of}_bytes{{namespace="{namespace}",persistentvolumeclaim="{volume}"}}'
 
 
+VOLUMES = [f"{service}-db-1{end}" for service in SERVICES for end in ("", "-wal")] + [
+    f"data-0-ocop-{pool}-0" for pool in ("brokers", "controllers")
+]
+THIN = "kafka_server_replicamanager_underminisrpartitioncount"
 BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{service="registry"}'
 
 
@@ -103,6 +114,9 @@ class Fault:
 
 OF = {"service": "registry"}
 TOPIC = OF | {"topic": "t"}
+LOST, BORN = (f'ocop_records_lost_{end}{{service="registry",topic="t"}}' for end in ("total", "created"))
+REQUESTS_FAILED = 'ocop_requests_total{service="registry",status="5xx"}'
+IN_TIME = 'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}'
 FAULTS = [
     Fault("OcopServiceGone", {f'up{{job="ocop",service="registry",instance="{n}"}}': "0x{}" for n in (1, 2)}, OF, 4),
     Fault(
@@ -120,8 +134,11 @@ FAULTS = [
         4,
     ),
     Fault("OcopTopicStopped", {'ocop_topic_stopped{service="registry",topic="t"}': "1x{}"}, TOPIC, 2),
-    Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "0 5x{}"}, TOPIC, 2),
-    Fault("OcopRecordsLost", {'ocop_records_lost_total{service="registry",topic="t"}': "_ 5x{}"}, TOPIC, 2),
+    Fault("OcopRecordsLost", {LOST: "0 5x{}"}, TOPIC, 2),
+    Fault("OcopRecordsLost", {LOST: "_ 5x{}", BORN: "_ 60x{}"}, TOPIC, 2),
+    # Born while nobody looked; and after such a while born again, in a process that was started anew.
+    Fault("OcopRecordsLost", {LOST: "_x60 5x{}", BORN: "_x60 1200x{}"}, TOPIC, 62),
+    Fault("OcopRecordsLost", {LOST: "5x30 _x30 3x{}", BORN: "-60x30 _x30 3600x{}"}, TOPIC, 62),
     Fault("OcopTopicLost", {'ocop_topics_lost{service="registry"}': "0 2x{}"}, OF, 3),
     Fault(
         "OcopNumberMissing",
@@ -157,24 +174,27 @@ FAULTS = [
     Fault("OcopMailsUnsent", {'ocop_mails_oldest_seconds{service="notifications"}': "0+60x{}"}, {}, 67),
     Fault(
         "OcopAnswersFail",
-        {'ocop_requests_total{service="registry",status="5xx"}': "0+120x{}"},
+        {REQUESTS_FAILED: "0+120x{}"},
         OF,
         6,
         also=("OcopAnswersFailSlowly",),
     ),
-    Fault("OcopAnswersFailSlowly", {'ocop_requests_total{service="registry",status="5xx"}': "0+12x{}"}, OF, 6),
+    Fault("OcopAnswersFailSlowly", {REQUESTS_FAILED: "0+12x{}"}, OF, 6),
+    Fault("OcopDecidedLate", {IN_TIME: "0+800x{}"}, {}, 6, also=("OcopDecidedLateSlowly",)),
+    Fault("OcopDecidedLateSlowly", {IN_TIME: "0+980x{}"}, {}, 6),
+    *(
+        Fault("OcopDiskFills", {room(volume): "50-2x{}"}, {"namespace": "ocop", "persistentvolumeclaim": volume}, 30)
+        for volume in VOLUMES
+    ),
+    Fault("OcopEngineUnseen", {}, {"engine": "Kafka"}, 12, gone=(THIN,)),
     Fault(
-        "OcopDecidedLate",
-        {'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}': "0+800x{}"},
+        "OcopEngineUnseen",
         {},
-        6,
+        OF | {"engine": "its database"},
+        12,
+        gone=tuple(f'cnpg_collector_up{{service="registry",pod="registry-db-{n}"}}' for n in (1, 2, 3)),
     ),
-    Fault(
-        "OcopDiskFills",
-        {room("registry-db-1-wal"): "50-2x{}"},
-        {"persistentvolumeclaim": "registry-db-1-wal"},
-        30,
-    ),
+    Fault("OcopEngineUnseen", {}, OF | {"engine": "its backups"}, 12, gone=(BACKUP,)),
     Fault(
         "OcopDatabaseAlone",
         {},
@@ -197,7 +217,7 @@ FAULTS = [
         OF,
         18,
     ),
-    Fault("OcopKafkaThin", {"kafka_server_replicamanager_underminisrpartitioncount": "4x{}"}, {}, 3),
+    Fault("OcopKafkaThin", {THIN: "4x{}"}, {}, 3),
     Fault("OcopKafkaUneven", {"kafka_server_replicamanager_underreplicatedpartitions": "4x{}"}, {}, 32),
 ]
 
@@ -269,6 +289,27 @@ def test_what_fails_once_at_night_wakes_nobody(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_what_is_over_is_told_no_more(tmp_path: Path) -> None:
+    """An hour of errors and of what is late: the share of three days remembers it, that of six hours does not."""
+    late: Series = {REQUESTS_FAILED: "0+60x60 3600x{}", IN_TIME: "0x60 1000+1000x{}"}
+    while_it_lasts = {"OcopAnswersFailSlowly": OF, "OcopDecidedLateSlowly": {}}
+    soon = case(late, (), 50, while_it_lasts, also=("OcopAnswersFail", "OcopDecidedLate"))
+    done = run(tmp_path, [soon, case(late, (), 450, {}, ())])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_was_lost_long_ago_is_not_told_again_for_nobody_looked(tmp_path: Path) -> None:
+    gap: Series = {LOST: "5x30 _x30 5x{}", BORN: "-86400x30 _x30 -86400x{}"}
+    done = run(tmp_path, [case(gap, (), at, {}, ()) for at in (62, 75, 80)])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_counter_says_when_it_was_born() -> None:
+    mine = CollectorRegistry()
+    Counter("ocop_mine", "of this test", ["topic"], registry=mine).labels("t").inc()
+    assert 'ocop_mine_created{topic="t"}' in generate_latest(mine).decode()
+
+
 def by_the_hour(directory: Path, alert: str, series: str, values: str, fires: dict[int, dict[str, str] | None]) -> None:
     """What takes days cannot be waited for minute by minute: at which hour the alert fires for whom, or for nobody."""
     checks = [
@@ -290,6 +331,17 @@ def test_a_province_that_is_silent(tmp_path: Path) -> None:
     by_the_hour(tmp_path, "OcopProvinceSilent", name, f"1x{32 * 24}", fires)
 
 
+def test_every_volume_of_ours_is_among_those_that_are_watched() -> None:
+    production = render("production")
+    databases = {f"{name}-1{end}" for name in production.names("Cluster") for end in ("", "-wal")}
+    kafka = {
+        f"data-{volume['id']}-ocop-{pool['metadata']['name']}-0"
+        for pool in production.of("KafkaNodePool")
+        for volume in pool["spec"]["storage"]["volumes"]
+    }
+    assert databases | kafka == set(VOLUMES)
+
+
 def test_each_alert_has_a_test() -> None:
     slow = {"OcopProvinceSilent", "OcopBackupOld"}
     assert {fault.alert for fault in FAULTS} | slow == {rule["alert"] for rule in rules()}
@@ -306,5 +358,6 @@ def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
 
 def test_what_alerts_and_pages_ask_for_is_measured() -> None:
     known = metrics.samples() | metrics.all_().keys()
+    known |= {name.replace("_total", "_created") for name in known if name.endswith("_total")}
     written = "".join(file.read_text() for file in (*FILES, ROOT / "docs" / "runbook.md"))
     assert set(re.findall(r"\bocop_[a-z_]+", written)) - known == set()

@@ -13,6 +13,7 @@ from servicekit import database
 from tests.engines import Databases
 
 EVENTS, SUBJECTS = 300, 30
+COST = {"cpu_s_per_1000": {"all": 0.2}, "rss_mb": {"registry-1": 90.0, "kafka": 230.0}}
 SEVERAL_POLLS = 2000  # for there must be time between the first commit and the last
 
 
@@ -70,9 +71,8 @@ async def test_a_projection_is_measured_and_what_it_wrote_is_checked() -> None:
 
 def test_results_say_what_was_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "FILE", tmp_path / "RESULTS.md")
-    cost = {"cpu_s_per_1000": {"all": 0.2}, "rss_mb": {"registry-1": 90.0, "kafka": 230.0}}
     rates = (7000.0, 7600.0, 9000.0)
-    rounds = [{name: {"rate": rate, **cost} for name in ("one", "one_of_two_readers", "two")} for rate in rates]
+    rounds = [{name: {"rate": rate, **COST} for name in ("one", "one_of_two_readers", "two")} for rate in rates]
     machine = {"cores": 2, "cpu": "C", "memory_gb": 24, "system": "S", "fdatasync_s": 7000, "versions": {"Python": "3"}}
     found = {"decider": {"rounds": rounds, "events": 10, "at": "2026-09-01 10:00"}}
     text = results.write("abc", machine, found)
@@ -80,4 +80,20 @@ def test_results_say_what_was_reached(tmp_path: Path, monkeypatch: pytest.Monkey
     results.FILE.write_text(text + "By hand.\n")
     slower = {"decider": {"rounds": rounds[:1], "events": 10, "at": "2026-09-01 10:00"}}
     again = results.write("abd", machine, slower)
-    assert "| 7,000 | 7,000 | 7,000 | **no** |" in again and again.endswith("By hand.\n") and "abc" not in again
+    assert "| 7,000 | 7,000 | 7,000 | **no** |" in again and again.endswith("By hand.\n") and "commit abc" not in again
+
+
+def test_results_of_another_part_stay_with_their_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FILE", tmp_path / "RESULTS.md")
+    machine = {"cores": 2, "cpu": "C", "memory_gb": 24, "system": "S", "fdatasync_s": 7000, "versions": {"Python": "3"}}
+    measured = {"events": 10, "at": "2026-09-01 10:00"}
+    fed = {"quiet_ms": {"p95": 1}, "backfill_rate": 2, "beside_backfill_ms": {"p95": 3}}
+    lane = {"backfill": {"rounds": [fed], **measured}}
+    weight = {"weight": {"topic_bytes": {"t": 800}, "database_bytes": {}, "log_bytes": 1, **COST, **measured}}
+    first = results.write("abc", machine, lane)
+    both = results.write("abd", machine, weight)
+    assert both.count("commit abc") == both.count("commit abd") == 1
+    section = first[first.index("## Backfill") : first.index(results.MARK)].strip()
+    assert section in both and both.index(section) < both.index("## Weight")
+    assert results.write("abd", machine, weight) == both
+    assert "commit abc" not in results.write("abd", machine | {"cpu": "D"}, weight)

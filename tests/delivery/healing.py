@@ -71,13 +71,13 @@ async def left(since: Mark, urls: Mapping[str, str]) -> list[str]:
     return found
 
 
-async def unwell(health: Sequence[str]) -> list[str]:
+async def unwell(health: Sequence[str], means: Sequence[str] = ("live", "ready")) -> list[str]:
     """Processes, by their addresses, that are not live and ready."""
     async with httpx2.AsyncClient(timeout=5) as client:
 
         async def asked(url: str) -> list[str]:
             try:
-                answers = [await client.get(f"{url}/health/{what}") for what in ("live", "ready")]
+                answers = [await client.get(f"{url}/health/{what}") for what in means]
             except httpx2.TransportError as error:
                 return [f"{url}: {type(error).__name__}"]
             return [f"{url}: {answer.text}" for answer in answers if answer.status_code != 200]

@@ -44,6 +44,9 @@ async def test_each_submission_is_followed_to_where_it_is(
         ):
             assert part in way
         assert await followed(event_id) == await followed("o") == way, "any of its names will do"
+        without = await trace("127.0.0.1:1", under_test.urls, "o")
+        assert [what for where, what in without if where == "kafka"][0].startswith("does not tell all")  # noqa: RUF015  # the only one
+        assert ("registry", "inbox: applied; 1 outcomes said") in without, "what the databases know"
 
         assert "registry inbox: rejected, already-registered /data/owner" in await followed(rejected["submission_id"])
         assert "notifications rejected: due" in await followed("again")
@@ -77,7 +80,7 @@ async def test_who_has_passed_a_submission_over_and_who_holds_what_became_of_it(
         outcome, *_ = [record async for record in oracle.records(kafka_topics, "ocop.registry.outcome")]
         await producer.send_and_wait(outcome.topic, b"nobody can read this", headers=list(outcome.headers))
         assert not await wait_until_quiet(kafka_topics, under_test.urls, 30)
-        await said(notifications, "dlq", "drop", "notifications", "1", "--reason", "rác", "--actor", "Lan")
+        await said(notifications, "dlq", "skip", "notifications", "1", "--reason", "rác", "--actor", "Lan")
         way = [" ".join(line) for line in await trace(kafka_topics, under_test.urls, "bug")]
         assert "registry passed over, RuntimeError: a bug: bản ghi thử (Lan)" in way
         assert any(line.startswith("gateway holds an outcome of it: failed, undecodable: ") for line in way), way

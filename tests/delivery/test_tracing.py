@@ -76,6 +76,8 @@ async def test_a_revocation_is_followed_to_its_mail(under_test: System, tmp_path
     assert len(requests) == 2, "the others are in the traces of their requests"
     of_requests = {span.trace_id for _, span in spans if span.name == "submission"} - {taken.trace_id}
     assert of_requests == {requests[0].trace_id}
+    theirs = {service for service, span in spans if span.trace_id == requests[0].trace_id and span.name == "process"}
+    assert theirs == {f"ocop-{service}" for service in SERVICES}
 
 
 async def _any(found: list[Any]) -> bool:

@@ -217,10 +217,11 @@ def rotate(project: Project) -> None:
     say("the gateway's passwords are others")
 
 
-def back_and_forth(project: Project) -> None:
+def back_and_forth(project: Project, services: Sequence[str]) -> None:
     """As the operators' page says it: the registry's database dumped, and put back with the demo in between. Raises
     DeployError."""
-    postgres = project.containers()["postgres"]["Id"]
+    containers = project.containers()
+    postgres = containers["registry-postgres" if "registry-postgres" in containers else "postgres"]["Id"]
     commands = [
         line for line in PAGE.read_text().splitlines() if line.startswith("docker compose exec -T postgres sh -c")
     ]
@@ -232,14 +233,14 @@ def back_and_forth(project: Project) -> None:
     project.run("stop", "registry")
     subprocess.run(["docker", "exec", "-i", postgres, "sh", "-c", restore], input=saved.stdout, check=True)  # noqa: S607  # the one in use
     project.run("run", "--rm", "-T", "--no-deps", "ocop", "adopt", "registry")
-    project.run("up", "-d")
+    project.run("up", "-d", *services)
     wait_until_well(project)
     demo(project, 0, 3332)
 
 
 def check_traces(project: Project) -> None:
     """Spans have come to the collector. Raises DeployError."""
-    query = "/api/v1/query?query=sum(otelcol_receiver_accepted_spans_total)"
+    query = "/api/v1/query?query=sum(otelcol_receiver_accepted_spans)"
     deadline = time.monotonic() + SEEN_S
     while time.monotonic() < deadline:
         told = docker("exec", project.containers()["prometheus"]["Id"], "wget", "-qO-", f"http://127.0.0.1:9090{query}")
@@ -261,7 +262,7 @@ def check(project: Project, services: Sequence[str]) -> None:
     say("all are well")
     check_confinement(project.containers())
     say("all are confined")
-    back_and_forth(project)
+    back_and_forth(project, services)
     if "collector" in project.containers():
         check_traces(project)
     tell(project.containers(), took)

@@ -353,6 +353,7 @@ BREAKS: Final = (
     Break("denies_both_ways_by_default", "no default", without=("NetworkPolicy", "default-deny")),
     Break("denies_both_ways_by_default", "in only", _policy("default-deny", "policyTypes", ["Ingress"])),
     Break("asks_for_names", "no DNS", without=("NetworkPolicy", "everybody-to-dns")),
+    Break("asks_for_names", "TCP only", _policy("everybody-to-dns", "egress/0/ports/0/protocol", "TCP")),
     Break("says_which_ports", "all ports", _policy("services-to-kafka", "egress/0/ports", None)),
     Break("says_which_ports", "all places", _policy("services-to-kafka", "egress/0/to", None)),
     Break(
@@ -413,6 +414,7 @@ BREAKS: Final = (
         _set("Ingress", "national", "spec/rules/0/http/paths/0/pathType", "Prefix"),
     ),
     Break("shows_the_outside_no_inside", "no TLS", _set("Ingress", "national", "spec/tls", [])),
+    Break("lets_whole_batches_in", "a proxy's default", _set("Ingress", "gateway", "metadata/annotations", {})),
     Break("is_all_in_one_namespace", "elsewhere", _set("Service", "registry", "metadata/namespace", "default")),
     # Kafka
     Break("kafka_is_three_and_three", "two brokers", _set("KafkaNodePool", "brokers", "spec/replicas", 2)),
@@ -426,6 +428,11 @@ BREAKS: Final = (
         "kafka_is_three_and_three",
         "a topic that is pruned",
         _set("KafkaTopic", "ocop.registry.product", "metadata/annotations", {}),
+    ),
+    Break(
+        "kafka_may_write_its_disks",
+        "nobody's disks",
+        _set("Kafka", "ocop", "spec/kafka/template/pod/securityContext/fsGroup", None),
     ),
     Break("kafka_knows_who_comes", "plain", _set("Kafka", "ocop", "spec/kafka/listeners/0/tls", False)),
     Break("kafka_knows_who_comes", "anonymous", _set("Kafka", "ocop", "spec/kafka/listeners/0/authentication", None)),

@@ -44,6 +44,15 @@ def kafka_is_three_and_three(found: Manifests) -> Iterator[str]:
 
 
 @rule(*REAL)
+def kafka_may_write_its_disks(found: Manifests) -> Iterator[str]:
+    """A new disk is root's. Strimzi gives its pods the group that may write, unless they are told a context."""
+    for each in found.of("Kafka"):
+        context = each["spec"]["kafka"]["template"]["pod"].get("securityContext")
+        if context is not None and "fsGroup" not in context:
+            yield f"{title(each)}: {context}"
+
+
+@rule(*REAL)
 def kafka_knows_who_comes(found: Manifests) -> Iterator[str]:
     """One listener, encrypted, by certificate; who may do what is said, and who may come near, too."""
     for each in found.of("Kafka"):

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
+from gateway.request import MAX_BODY_BYTES
+
 from deploy.k8s.manifests import Manifests, labels, template, title
 from deploy.k8s.network import Outside, Pod, allowed, selects
 from tests.deploy.rule import ALL, REAL, rule
@@ -33,7 +35,7 @@ def denies_both_ways_by_default(found: Manifests) -> Iterator[str]:
 def asks_for_names(found: Manifests) -> Iterator[str]:
     """Everybody may ask the cluster's DNS."""
     for name, pod in _pods(found).items():
-        if not allowed(found.of("NetworkPolicy"), pod, DNS, 53):
+        if not all(allowed(found.of("NetworkPolicy"), pod, DNS, 53, protocol) for protocol in ("UDP", "TCP")):
             yield name
 
 
@@ -178,6 +180,15 @@ def shows_the_outside_no_inside(found: Manifests) -> Iterator[str]:
                     yield f"{title(each)}: leads to {name}"
                 if any(_leads(path, inside) for inside in ("/health/live", "/health/ready", "/metrics")):
                     yield f"{title(each)}: {path['path']} leads inside"
+
+
+@rule(*REAL)
+def lets_whole_batches_in(found: Manifests) -> Iterator[str]:
+    """The proxy takes as large a body as the gateway does: its own answer would be no province's to read."""
+    for each in found.of("Ingress"):
+        size = each["metadata"].get("annotations", {}).get("nginx.ingress.kubernetes.io/proxy-body-size")
+        if each["metadata"]["name"] == "gateway" and size != f"{MAX_BODY_BYTES >> 20}m":
+            yield f"{title(each)}: {size}"
 
 
 def _leads(path: dict[str, str], asked: str) -> bool:

@@ -73,6 +73,12 @@ def test_pages_name_what_is_there(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_pages_name_no_instance_of_a_database(page: str) -> None:
+    """Who leads changes: the first instance need not be the one that writes."""
+    assert re.findall(r"\S+-db-\d\S*", (ROOT / page).read_text()) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_pages_send_operators_where_it_can_be_done(page: str) -> None:
     assert told(page)
     for where, what in told(page):
@@ -96,6 +102,9 @@ def test_a_page_that_sends_them_elsewhere_is_noticed(monkeypatch: pytest.MonkeyP
     (tmp_path / "page.md").write_text("kubectl -n ocop scale deploy/operators --replicas=1\n")
     with pytest.raises(AssertionError):
         test_pages_name_what_is_there("page.md")
+    (tmp_path / "page.md").write_text("kubectl -n ocop logs <service>-db-1 -c plugin-barman-cloud\n")
+    with pytest.raises(AssertionError):
+        test_pages_name_no_instance_of_a_database("page.md")
 
 
 def test_the_place_waits_for_its_end() -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
-from aiokafka.protocol.admin import CreateAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 from gateway import adoption
 from gateway.lag import READERS, Lag
 from national.projections import PROJECTIONS
@@ -39,12 +39,16 @@ KINDS: Final = {"topic": 2, "group": 3}
 PATTERNS: Final = {"literal": 3, "prefix": 4}
 OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
 ALLOW: Final = 3
+ANY: Final = 1
 
 USERS: Final[dict[str, tuple[Right, ...]]] = {
     **{service.name: tuple(rights(service)) for service in SERVICES},
     "keda": tuple(scaler()),
     "operator": tuple(operator()),
 }
+# A right as Kafka keeps it: kind, name and pattern of what it is for, who has it, from where, for which operation.
+Kept = tuple[int, str, int, str, str, int, int]
+
 DENIED: Final = re.compile(r"Principal = User:(\S+) is Denied operation = (\w+).*? on resource = (\S+)")
 
 
@@ -93,24 +97,30 @@ async def guarded(directory: Path) -> AsyncIterator[Guarded]:
 
 
 async def grant(bootstrap: str) -> None:
-    """Gives every user its rights, as Strimzi would."""
+    """Gives every user its rights, as Strimzi would; they are in force when it returns, not only written down."""
+    wanted = {each for name, allowed in USERS.items() for each in kept(name, allowed)}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
+
+    async def in_force() -> bool:
+        answer = await admin._send_to_controller(DescribeAclsRequest(ANY, None, ANY, None, None, ANY, ANY))
+        return {(*resource, *each) for *resource, rights in answer.resources for each in rights} == wanted
+
     try:
-        for name, allowed in USERS.items():
-            for request in requests(name, allowed):
-                answer = await admin._send_to_controller(request)
-                assert [code for code, _ in answer.creation_responses] == [0], answer
+        for each in wanted:
+            answer = await admin._send_to_controller(CreateAclsRequest(*each))
+            assert [code for code, _ in answer.creation_responses] == [0], answer
+        await until(in_force)
     finally:
         await admin.close()
 
 
-def requests(name: str, allowed: tuple[Right, ...]) -> Iterator[CreateAclsRequest]:
-    """Rights as Kafka is told of them."""
+def kept(name: str, allowed: tuple[Right, ...]) -> Iterator[Kept]:
+    """Rights as Kafka is told of them, and tells."""
     for right in allowed:
         for operation in right.operations:
             resource = KINDS[right.kind], right.name, PATTERNS[right.pattern]
-            yield CreateAclsRequest(*resource, f"User:{name}", "*", OPERATIONS[operation], ALLOW)
+            yield *resource, f"User:{name}", "*", OPERATIONS[operation], ALLOW
 
 
 def as_user(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the sizing page says of the manifests, they say; and what it reckons follows from its inputs."""
+"""What the sizing page says of the manifests, they say; what it says is measured, was; what it reckons follows."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,15 @@ from contracts.topics import PARTITIONS
 from deploy.k8s import kafka
 from deploy.k8s.manifests import render
 from servicekit.settings import Settings
+from tests.deploy.engines import RESERVED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sizing.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "sizing.md").read_text()
+RESULTS = (ROOT / "bench" / "RESULTS.md").read_text()
 MIB = 1024 * 1024
+# Two machines of two cores have differed by 1.6 at the same part, and where a rate matters the page takes two of each.
+# Bytes are the same on any machine, but for how full pages of an index happen to be.
+RATES, BYTES = 2.0, 1.1
 
 
 def value(name: str) -> str:
@@ -60,6 +66,59 @@ def cell(part: str, what: str) -> float:
     found = re.search(rf"^\| {re.escape(what)} \|[^|]*\|([^|]*)\|", section, re.MULTILINE)
     assert found, what
     return number(found[1])
+
+
+def measured(figure: str, column: str = "median") -> str:
+    """A cell of the row of RESULTS whose figure fits the pattern."""
+    rows = [[each.strip() for each in line.split("|")[1:-1]] for line in RESULTS.splitlines() if line.startswith("|")]
+    (row,) = [row for row in rows if re.fullmatch(figure, row[0])]
+    return row[rows[0].index(column)]
+
+
+def of_process(cell: str, name: str) -> float:
+    """What a process has of a cell that lists them: `gateway-1 0.086, postgres 0.037`."""
+    found = re.search(rf"\b{name} ([\d.]+)", cell)
+    assert found, (cell, name)
+    return float(found[1])
+
+
+def test_what_is_measured_was() -> None:
+    """The median of the last measurement, whatever machine that was on."""
+    processes = {
+        "gateway-1": "gateway, one process, events/s",
+        "registry-1": "decider step, one process, events/s",
+        "national-1": "projection, one process, events/s",
+    }
+    rates = {f"M{n}": number(measured(figure)) for n, figure in enumerate(processes.values(), 1)} | {
+        "M4": number(measured("relay, rows/s")),
+        "M12": of_process(measured("bytes of PostgreSQL's log.*", "CPU s per 1,000"), "postgres") / 1000,
+        "M13": number(measured(r"rebuild of [\d,]+ events, events/s")),
+    }
+    bytes_ = {
+        f"M{n}": number(measured(figure))
+        for n, figure in (
+            (8, "bytes in the database of registry"),
+            (9, "bytes in the database of gateway"),
+            (10, "bytes in the database of national"),
+            (11, "bytes of PostgreSQL's log.*"),
+        )
+    }
+    topics = ("submission.registry", "registry.product", "registry.outcome")
+    bytes_["M7"] = sum(number(measured(f"bytes on ocop.{topic}")) for topic in topics) / len(topics)
+    memory = [of_process(measured(figure, "MB"), process) for process, figure in processes.items()]
+    page = [(name, given(name), found, RATES) for name, found in rates.items()]
+    page += [(name, given(name), found, BYTES) for name, found in bytes_.items()]
+    page += [("M6", float(said), found, RATES) for said, found in zip(value("M6").split("/"), memory, strict=True)]
+    apart = [(name, said, found) for name, said, found, factor in page if not 1 / factor <= said / found <= factor]
+    assert apart == []
+
+
+def test_how_many_replicas_the_connections_bear() -> None:
+    connections, processes = given("K3"), int((given("K4") - RESERVED) // given("K3"))
+    assert f"+ {RESERVED} for the operators = {(given('K2') + 1) * connections + RESERVED:.0f} ≤ K4" in PAGE
+    most = processes - 1  # one more during a release
+    assert f"So K2 may be {most} at most" in PAGE
+    assert f"`maxReplicaCount` of its ScaledObject up to {most}," in (ROOT / "docs" / "runbook.md").read_text()
 
 
 def test_what_is_reckoned_follows_from_the_inputs() -> None:

@@ -16,6 +16,7 @@ from ocop.services import SERVICES
 from servicekit.access import Tls
 from servicekit.health import health_routes
 from servicekit.settings import Settings
+from servicekit.tracing import END_S
 from tests.deploy.rule import ALL, REAL, rule
 
 # Of the machinery around the code, not of its settings.
@@ -27,8 +28,9 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
 }
 DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 SHELLS: Final = ("sh", "bash", "/bin/sh", "/bin/bash")
-# Before SIGTERM, for the poll in hand, for requests under way, for two pools: what servicekit takes to stop.
+# For the poll in hand, for requests under way, for two pools, for the last spans: what servicekit takes to stop.
 POLL_S, REQUESTS_S, POOLS_S = 15, 10, 10
+STOPS_S: Final = POLL_S + REQUESTS_S + POOLS_S + END_S
 
 
 @rule(*ALL)
@@ -194,7 +196,7 @@ def has_time_to_stop(found: Manifests) -> Iterator[str]:
         pod, main = template(workload)["spec"], containers(workload)[0]
         before = main.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         grace = pod.get("terminationGracePeriodSeconds", 30)
-        if grace < 45 or grace <= before + POLL_S + REQUESTS_S + POOLS_S:
+        if grace < 45 or grace <= before + STOPS_S:
             yield f"{title(workload)}: {grace} s"
         if before < 1:
             yield f"{title(workload)}: requests may still be sent to it when it has ended"

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from evaluation.domain import NOT_COMPETENT, SAID, decide_recognition
+from evaluation.domain import MOST_RECOGNITIONS, NOT_COMPETENT, SAID, decide_recognition
 from evaluation.validity import TERM
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -35,6 +35,16 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         [recognised("1", "2020"), recognised("1", "2025")],
         "recognition-exists",
         "/data/recognition_ref",
+    ),
+    "as many as there may be, and one more": (
+        [renewed(str(n)) for n in range(MOST_RECOGNITIONS + 1)],
+        "too-many-recognitions",
+        "/data/recognition_ref",
+    ),
+    "so many, and one of them corrected": (
+        [*(renewed(str(n)) for n in range(MOST_RECOGNITIONS)), corrected("1", void=True)],
+        "→ corrected",
+        "",
     ),
     "the ref of one that was never issued": (
         [recognised("1", "2020"), corrected("1", void=True), renewed("1", "2025")],

@@ -25,10 +25,12 @@ SUBMISSIONS = "ocop.submission.registry"
 
 
 async def broker_dies(stage: Stage) -> None:
-    """Killed, away until the gateways' outboxes are full, back; then once more in order, as at an upgrade."""
+    """Killed, away until the gateways' outboxes are full, back; then once more in order, as at an upgrade. However long
+    it is away, no service is one to be restarted for that."""
     stage.engines.kill_kafka()
     unavailable = stage.load.answers["unavailable"]
     await stage.last(8)
+    stage.expect(not await healing.unwell([each.url for each in stage.system.processes], ["live"]), "all stay live")
     stage.figures["answered 503 meanwhile"] = stage.load.answers["unavailable"] - unavailable
     stage.expect(stage.load.answers["unavailable"] > unavailable, "behind its bound the gateway says 503")
     await stage.engines.start_kafka()
@@ -118,7 +120,8 @@ async def _up(engine: Engine, answers: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def slow_database(stage: Stage) -> None:
-    """Every answer of PostgreSQL comes half a second late: slower, but nobody leaves, and memory stays flat."""
+    """Every answer of PostgreSQL comes half a second late, so a handler takes seconds for a poll: slower, but nobody
+    leaves, and memory stays flat."""
     thrown_out, memory = _thrown_out(stage), _memory(stage)
     before = await _lag(stage)
     for host in stage.hosts:

@@ -5,7 +5,7 @@ from tests.faults.frame import Fault
 
 KINDS = (links, processes, broken_engines, loads, records, rebuilt)
 ELSEWHERE = {
-    "F23": "two versions beside each other: there is one",
+    "F23": "two versions beside each other: make upgrade-test",
     "F25": "a target that hangs or redirects: no service calls out",
     "F26": "keys of an issuer: keys are the gateway's own; replaced and suspended ones in tests/gateway/test_api.py",
 }

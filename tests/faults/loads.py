@@ -3,15 +3,15 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import cache
+from statistics import median
 
 import httpx2
 
 from tests.faults.frame import RATE, Fault, Stage
 from tests.gateway.serving import BATCH
-from tests.hostile.test_flood import FLOODERS, Flood, refused
+from tests.hostile.floods import FLOODERS, Flood, refused, told
 
 BURST_S, TIMES = 10, 10
 POISONER = "2025-01"
@@ -22,8 +22,9 @@ LIMITS = {"OCOP_KEY_EVENTS_S": "300", "OCOP_KEY_REQUESTS_S": "50"}
 async def burst(stage: Stage) -> None:
     """Ten times as much. What does not fit is answered 503 or 429, and comes again; all that was taken arrives."""
     began, before, unavailable = time.monotonic(), stage.load.sent, stage.load.answers["unavailable"]
-    stage.load.burst(RATE * TIMES * BURST_S)
-    while stage.load.sent < before + RATE * TIMES * BURST_S:
+    events = RATE * TIMES * (stage.seconds or BURST_S)
+    stage.load.burst(events)
+    while stage.load.sent < before + events:
         await asyncio.sleep(0.05)
     stage.figures["events a second"] = round((stage.load.sent - before) / (time.monotonic() - began))
     stage.figures["answered 503 or 429"] = stage.load.answers["unavailable"] - unavailable
@@ -39,13 +40,12 @@ async def poison(stage: Stage) -> None:
     answers = await _flood(stage)
     during = stage.load.took(began, time.monotonic())
     stage.figures["poison answered"] = dict(answers)
-    stage.figures["others before, s"], stage.figures["others meanwhile, s"] = _told(before), _told(during)
+    stage.figures["others before"], stage.figures["others meanwhile"] = told(before), told(during)
     stage.expect(answers[429], "the poisoner is limited")
     stage.expect(not answers[500], "no poison is a fault of ours")
     stage.expect(stage.load.answers["unavailable"] == unavailable, "nobody else is refused")
-    stage.expect(
-        _median(during) < max(AS_BEFORE_S, SLOWER * _median(before)), "the others are answered as fast as before"
-    )
+    as_before = median(during) < max(AS_BEFORE_S, SLOWER * median(before))
+    stage.expect(as_before, "the others are answered as fast as before")
 
 
 async def _flood(stage: Stage) -> Counter[int]:
@@ -62,14 +62,6 @@ async def _flood(stage: Stage) -> Counter[int]:
             flood.stop.set()
         await asyncio.gather(*running)
     return sum((flood.answers for flood in floods), Counter())
-
-
-def _median(seconds: Sequence[float]) -> float:
-    return seconds[len(seconds) // 2]
-
-
-def _told(seconds: Sequence[float]) -> str:
-    return f"median {_median(seconds):.3f}, 99 % {seconds[len(seconds) * 99 // 100]:.3f}, of {len(seconds)}"
 
 
 FAULTS = (

@@ -324,6 +324,18 @@ async def test_an_outcome_of_a_submission_not_known_is_kept(gateway: Gateway) ->
     assert (again["status"], again["state"]) == ("accepted", "applied")
 
 
+async def test_a_reason_of_a_newer_version_keeps_nobody_from_reading(gateway: Gateway) -> None:
+    """Who decides may be a release ahead, and its release be taken back: what it said stays."""
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await hear(gateway, outcome_message(taken, 1, "rejected", code="of-tomorrow"))
+    for path in (f"/v1/submissions/{taken['submission_id']}", "/v1/submissions"):
+        answer = await gateway.get(path)
+        assert answer.status_code == 200
+        found = answer.json()
+        (outcome,) = (found["submissions"][0] if "submissions" in found else found)["outcomes"]
+        assert outcome["code"] == "of-tomorrow" and "message_vi" not in outcome
+
+
 async def test_a_conflict_of_another_copy_is_not_this_submissions_end(gateway: Gateway) -> None:
     (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
     await hear(gateway, outcome_message(taken, 1, "rejected", code="conflict", submission_id=UUID(int=9)))

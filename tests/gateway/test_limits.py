@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from gateway import gate, store
+from gateway import gate, intake, store
+from gateway.domain import Holder
+from gateway.request import pieces
 
 from tests.engines import Database, Databases
 from tests.gateway.serving import BATCH, Served, served
@@ -71,6 +73,19 @@ async def test_what_cannot_be_read_costs_by_its_size(
         key = await gateway.key("2025-68")
         assert (await post(gateway, key, content, **headers)).status_code == status
         assert_limited(await post(gateway, key, owners(1)))
+
+
+@pytest.mark.parametrize(("size", "times", "status"), [(64_000_000, 1, 413), (1_048_576, 3, 429)])
+async def test_what_was_unpacked_is_paid_for_though_it_does_not_fit(
+    made: Database, size: int, times: int, status: int
+) -> None:
+    async with served(made, key_events_s=10) as gateway:
+        key = await gateway.key("2025-68")
+        assert (await post(gateway, key, owners(50))).status_code == 200
+        for _ in range(times):
+            answer = await post(gateway, key, gzip.compress(b" " * size), **{"Content-Encoding": "gzip"})
+            assert answer.status_code == status
+        assert_limited(await post(gateway, key, owners(3, 50)))
 
 
 async def test_requests_of_any_kind_are_counted(made: Database) -> None:
@@ -182,6 +197,23 @@ async def test_what_is_larger_than_ever_fits_is_taken_when_all_is_free(made: Dat
         key = await gateway.key("2025-68")
         assert (await post(gateway, key, owners(200))).status_code == 200
         assert_limited(await post(gateway, key, owners(1)))
+
+
+async def test_a_long_batch_leaves_the_others_their_turn() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    body = json.dumps(owners(500)).encode()
+    examined = await intake._examined(Holder("2025-68", "test", frozenset({"2025-68"})), pieces(body, batch=True))
+    beside.cancel()
+    assert len(examined) == 500
+    assert turns >= 500 // intake.AT_A_TIME
 
 
 async def test_of_many_requests_at_once_those_are_taken_that_fit(made: Database) -> None:

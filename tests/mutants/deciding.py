@@ -76,6 +76,14 @@ MUTANTS = (
         "evaluation/test_waiting.py::test_a_waiting_one_does_not_stand_in_its_products_way",
     ),
     mutant(
+        "woken-without-bound",
+        "so many are woken at once as end in time",
+        "servicekit/held.py",
+        "MOST_WOKEN = 5000",
+        "MOST_WOKEN = 5_000_000",
+        f"{TEST}::test_ten_thousand_wait_for_one_owner",
+    ),
+    mutant(
         "sweep-left-out",
         "what both transactions missed is found by the sweep",
         DECIDER,
@@ -115,7 +123,7 @@ MUTANTS = (
         "withdrawn-without-a-word",
         "a withdrawal ends its target as `withdrawn` and itself as `applied`",
         BATCH,
-        """        self._say(held_row.message, inbox, "withdrawn", None, None, {})
+        """            self._say(held_row.message, inbox, "withdrawn", None, None, {})
 """,
         "",
         f"{TEST}::test_withdrawal_in_the_same_poll_as_its_target",

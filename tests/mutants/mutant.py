@@ -15,13 +15,16 @@ class Edit:
     old: str
     new: str
 
-    def apply(self, root: Path) -> None:
-        """Break the copy of the tree under `root`; ValueError if the text is not there, or more than once."""
-        path = root / self.file
-        text = path.read_text() if path.is_file() else ""
+    def broken(self, text: str) -> str:
+        """The file's text, broken; ValueError if the old text is not there, or more than once."""
         if text.count(self.old) != 1:
             raise ValueError(f"{self.file}: the old text is there {text.count(self.old)} times, not once:\n{self.old}")
-        path.write_text(text.replace(self.old, self.new))
+        return text.replace(self.old, self.new)
+
+    def apply(self, root: Path) -> None:
+        """Break the copy of the tree under `root`; ValueError as `broken`."""
+        path = root / self.file
+        path.write_text(self.broken(path.read_text() if path.is_file() else ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,16 @@ MUTANTS = (
         f"{TEST}::test_a_good_copy_further_ahead_replaces_the_bad_one",
     ),
     mutant(
+        "rest-of-the-same-poll-forgotten",
+        "what follows and is too much for one transaction is marked for the next",
+        PROJECTOR,
+        """        if nxt is not None and nxt.reason != "failed":
+            changes.promoted""",
+        """        if nxt is not None and nxt.reason != "failed" and nxt.id:
+            changes.promoted""",
+        f"{TEST}::test_a_long_queue_of_the_same_poll_is_applied_in_parts",
+    ),
+    mutant(
         "filling-applies-nothing-behind-it",
         "applying a number drains the rows after it in the same transaction",
         PROJECTOR,
@@ -142,9 +152,17 @@ MUTANTS = (
         "failed-record-forgotten",
         "a record without a number that was taken again at last is put aside no more",
         "servicekit/listener.py",
-        "            await held.write(connection, Changes(gone=[row.id for row in marked]))",
-        "            pass",
+        "                changes.gone.append(row.id)",
+        "                pass",
         "servicekit/test_listener.py::test_a_failed_record_is_tried_again_when_marked",
+    ),
+    mutant(
+        "unreadable-record-forgotten",
+        "a record without a number that cannot be read yet stays put aside when it is tried",
+        "servicekit/listener.py",
+        "            if row.message.data is not None:",
+        "            if True:",
+        "servicekit/test_listener.py::test_what_this_code_cannot_read_is_kept",
     ),
     mutant(
         "no-breaker",

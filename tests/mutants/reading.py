@@ -10,12 +10,13 @@ MUTANTS = (
         "position-outside",
         "the position moves in the transaction that does the work",
         RUNNER,
-        """                await position.advance(connection, moved)
-                failpoint("before-commit")
-            failpoint("after-commit")
+        """            await position.advance(connection, moved)
+            failpoint("before-commit")
+        failpoint("after-commit")
 """,
-        """                failpoint("before-commit")
-            failpoint("after-commit")
+        """            failpoint("before-commit")
+        failpoint("after-commit")
+        async with database.acquire(self._pool) as connection:
             await position.advance(connection, moved)
 """,
         f"{TEST}::test_a_commit_whose_answer_was_lost_is_not_done_twice",
@@ -24,21 +25,21 @@ MUTANTS = (
         "commit-before-work",
         "nothing is acknowledged before it is done",
         RUNNER,
-        """                ours, moved = await self._ours(connection, poll)
-                for handler""",
-        """                ours, moved = await self._ours(connection, poll)
-                await position.advance(connection, moved)
-            async with connection.transaction():
-                for handler""",
+        """            ours, moved = await self._ours(connection, poll)
+            for handler""",
+        """            ours, moved = await self._ours(connection, poll)
+            await position.advance(connection, moved)
+        async with database.transaction(self._pool) as connection:
+            for handler""",
         f"{TEST}::test_an_outage_puts_nothing_aside",
     ),
     mutant(
         "position-not-moved",
         "the position moves with the work",
         RUNNER,
-        """                await position.advance(connection, moved)
-                failpoint("before-commit")""",
-        """                failpoint("before-commit")""",
+        """            await position.advance(connection, moved)
+            failpoint("before-commit")""",
+        """            failpoint("before-commit")""",
         f"{TEST}::test_a_hole_in_the_log_is_no_loss",
     ),
     mutant(
@@ -48,6 +49,22 @@ MUTANTS = (
         "            if began != where",
         "            if False",
         f"{TEST}::test_where_somebody_else_has_been_is_put_back",
+    ),
+    mutant(
+        "too-late-for-ever",
+        "a poll that takes too long each time is taken one by one",
+        RUNNER,
+        "                late = isinstance(error, database.TOO_LATE)",
+        "                late = False",
+        f"{TEST}::test_a_poll_that_always_ends_too_late_is_taken_one_by_one",
+    ),
+    mutant(
+        "counted-before-commit",
+        "what is rolled back and tried again is counted once",
+        "servicekit/database.py",
+        "        counts.append(count)",
+        "        count()",
+        f"{TEST}::test_what_is_tried_again_is_counted_once",
     ),
     belt(
         "assigned-without-seek",
@@ -183,6 +200,14 @@ MUTANTS = (
         f"{TEST}::test_an_outage_puts_nothing_aside",
     ),
     mutant(
+        "poll-waits-for-the-broker",
+        "no poll waits for a broker that is away",
+        RUNNER,
+        "async with asyncio.timeout(GROUP_COMMIT_S):",
+        "async with asyncio.timeout(None):",
+        f"{TEST}::test_reading_does_not_wait_for_a_broker_that_is_away",
+    ),
+    mutant(
         "not-let-in-counts-as-failure",
         "let in by neither password is an outage",
         "servicekit/database.py",
@@ -213,6 +238,40 @@ MUTANTS = (
         "                if failed >= TRIES_ALONE:",
         "                if failed >= 1:",
         f"{TEST}::test_one_that_fails_alone_five_times_is_put_aside_and_its_neighbours_go_on",
+    ),
+    mutant(
+        "one-by-one-without-end",
+        "a poll ends before the group takes its member for gone, however much of it fails",
+        RUNNER,
+        "if time.monotonic() - started > BUDGET_S or not await",
+        "if not await",
+        f"{TEST}::test_a_poll_in_which_all_fails_ends_in_time",
+    ),
+    mutant(
+        "deaf-in-an-outage",
+        "an outage, however long, restarts nobody",
+        RUNNER,
+        """            self._health.heard()
+            await backoff.wait()""",
+        """            self._health.turned()
+            await backoff.wait()""",
+        f"{TEST}::test_an_outage_however_long_is_no_deafness",
+    ),
+    mutant(
+        "emptied-unnoticed",
+        "a partition that retention has emptied beyond its place is settled without a record",
+        RUNNER,
+        "            if self._stands.get(partition, start) < start ==",
+        "            if False and self._stands.get(partition, start) < start ==",
+        f"{TEST}::test_what_retention_has_emptied_is_settled_without_a_record",
+    ),
+    mutant(
+        "in-hand-taken-for-lost",
+        "records that left the topic in time are not passed over",
+        RUNNER,
+        " and partition not in self._in_hand:",
+        ":",
+        f"{TEST}::test_what_is_in_hand_is_not_taken_for_lost",
     ),
     mutant(
         "gone-unread-not-looked-for",

@@ -68,8 +68,8 @@ MUTANTS = (
         "dropped-put-aside-again",
         "bytes that were dropped are not put aside again",
         "servicekit/held.py",
-        "OR EXISTS (SELECT FROM skipped WHERE queue IS NULL",
-        "OR EXISTS (SELECT FROM skipped WHERE false",
+        "OR EXISTS (SELECT FROM skipped WHERE {same})",
+        "OR EXISTS (SELECT FROM skipped WHERE false AND {same})",
         f"{TROUBLE}::test_bytes_that_were_dropped_are_not_put_aside_again",
     ),
     mutant(

@@ -259,7 +259,7 @@ async def test_back_off_is_capped(office: Office) -> None:
     office.server.cancel()
     await asyncio.gather(office.server, return_exceptions=True)
     await office.postman.once()
-    await office.pool.execute("UPDATE mail SET next_at = clock_timestamp(), attempts = 100")
+    await office.pool.execute("UPDATE mail SET next_at = clock_timestamp(), attempts = 2000")
     await office.postman.once()
     wait = await office.pool.fetchval("SELECT next_at - clock_timestamp() FROM mail")
     assert timedelta(minutes=59) < wait <= timedelta(hours=1)
@@ -310,23 +310,3 @@ def test_a_revocation_is_told() -> None:
 def test_other_events_of_a_recognition_need_nobody() -> None:
     (example,) = sorted((EXAMPLES / "vn.ocop.evaluation.recognition.recognised.v1").glob("valid-*.json"))[:1]
     assert REVOCATIONS.rows(recognition_event("recognised", example.name)) == {}
-
-
-async def test_the_release_before_and_this_one_write_the_same_address(office: Office) -> None:
-    """While the column is renamed both are there, and code that knows the one runs beside code that knows the other."""
-
-    async def known() -> tuple[list[str], list[str]]:
-        async with office.pool.acquire() as connection:
-            before = [row["mail"] for row in await connection.fetch("SELECT mail FROM contact ORDER BY tenant")]
-            return before, [address for _, address, _ in await store.contacts(connection)]
-
-    before = """INSERT INTO contact (tenant, mail) VALUES ($1, $2)
-                ON CONFLICT (tenant) DO UPDATE SET mail = EXCLUDED.mail, set_at = clock_timestamp()"""
-    await office.contact()
-    await office.pool.execute(before, "2025-80", "old@example.org")
-    assert await known() == ([ADDRESS, "old@example.org"],) * 2
-    await office.pool.execute(before, TENANT, "other@example.org")
-    await office.contact("2025-80", "new@example.org")
-    assert await known() == (["other@example.org", "new@example.org"],) * 2
-    await office.contact("2025-80", "new@example.org")
-    assert await known() == (["other@example.org", "new@example.org"],) * 2

@@ -96,10 +96,12 @@ def certificate(**fields: Any) -> dict[str, Any]:
         ("2027-12-31", "1", "uncertain"),
         ("2028-01-01", None, "ended"),
         ("2026-01-01", "2", "ended"),
+        ("2025-12-31", "2", "uncertain"),  # the newer one may not have been issued yet
     ],
 )
 def test_what_is_certain_of_a_certificate(at: str, counted: str | None, sign: str) -> None:
-    found = certainty.of_certificate(certificate(), date.fromisoformat(at), counted)
+    by = None if counted is None else certificate(recognition_ref=counted, days={"issued_hi": date(2026, 1, 1)})
+    found = certainty.of_certificate(certificate(), date.fromisoformat(at), by)
     assert (found.sign, found.last_lo, found.last_hi) == (sign, date(2027, 1, 1), date(2027, 12, 31))
 
 

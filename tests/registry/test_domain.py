@@ -1,13 +1,13 @@
 """The rules of owners and products, case by case: what was said before, what comes now, what becomes of it."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.domain import decide_owner, decide_product
+from registry.domain import MOST_DOCUMENTS, decide_owner, decide_product
 
 from contracts.decision import Decision, Rejected, Waits
 from contracts.names import Ref, aggregate_id
@@ -31,6 +31,11 @@ def discontinued(discontinued_on: str | None = None, name: str = "SP-1") -> Even
     return event("product.discontinued", {"product": ref(name)} | day)
 
 
+def days(count: int) -> list[str]:
+    """So many different days before the report."""
+    return [(date(2025, 7, 1) + timedelta(days=n)).isoformat() for n in range(count)]
+
+
 def placed(catalogue: str, code: str, on: str | None = None) -> Event:
     """A product registered at a place, or updated to it from a day on."""
     sent = product_updated(on=on) if on else product()
@@ -48,6 +53,26 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
     "an owner updated that nobody registered": ([owner_updated()], "not-registered", "/data/owner"),
     "from the day of the report": ([owner(), owner_updated(on="2026-08-05")], "→ updated", ""),
     "from the day after": ([owner(), owner_updated(on="2026-08-06")], "after-submission-time", "/data/effective_on"),
+    "an owner updated for as many days as there may be": (
+        [owner(), *(owner_updated(on=day) for day in days(MOST_DOCUMENTS - 1))],
+        "→ updated",
+        "",
+    ),
+    "an owner updated for a day more": (
+        [owner(), *(owner_updated(on=day) for day in days(MOST_DOCUMENTS))],
+        "too-many-documents",
+        "/data/effective_on",
+    ),
+    "an owner with so many, mended for one of their days": (
+        [owner(), *(owner_updated(on=day) for day in [*days(MOST_DOCUMENTS - 1), days(1)[0]])],
+        "→ updated",
+        "",
+    ),
+    "an owner with so many, closed": (
+        [owner(), *(owner_updated(on=day) for day in days(MOST_DOCUMENTS - 1)), closed()],
+        "→ closed",
+        "",
+    ),
     "an owner closed": ([owner(), closed("2025")], "→ closed", ""),
     "an owner closed, day not known": ([owner(), closed()], "→ closed", ""),
     "an owner closed that nobody registered": ([closed()], "not-registered", "/data/owner"),
@@ -116,6 +141,11 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
     "a product updated in the month after its end": (
         [product(), discontinued("2025-08"), product_updated(on="2025-09-01")],
         "already-discontinued",
+        "/data/effective_on",
+    ),
+    "a product updated for more days than there may be": (
+        [product(), *(product_updated(on=day) for day in days(MOST_DOCUMENTS))],
+        "too-many-documents",
         "/data/effective_on",
     ),
     # --- places: each catalogue had its time

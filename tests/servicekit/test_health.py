@@ -1,5 +1,7 @@
 """When a process should be restarted, and when it only cannot do its work yet."""
 
+import asyncio
+
 import httpx2
 import pytest
 from fastapi import FastAPI
@@ -60,6 +62,21 @@ def test_lag_that_is_being_read_is_no_deafness(health: Health, clock: Clock) -> 
         health.lag(100_000)
         health.heard()
         assert health.dead() is None
+
+
+async def test_what_takes_long_and_ends_by_itself_is_no_death(
+    health: Health, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("servicekit.health.BEAT_S", 0)
+    health.lag(1)
+    async with health.lasting():
+        for _ in range(5):
+            clock.now += 50
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert health.dead() is None
+    clock.now += 70
+    assert health.dead()
 
 
 async def test_the_endpoints(health: Health, clock: Clock) -> None:

@@ -25,3 +25,17 @@ async def test_probes_and_scrapes_are_no_requests(path: str, counts: int) -> Non
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://tried") as client:
         assert (await client.get(path)).status_code == 503
     assert counted("5xx") - before == counts
+
+
+async def test_what_nobody_has_caught_is_an_answer_too() -> None:
+    app = application("tried")
+
+    @app.get("/broken")
+    async def answer() -> None:
+        raise RuntimeError("a bug")
+
+    before = counted("5xx")
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://tried") as client:
+        assert (await client.get("/broken")).status_code == 500
+    assert counted("5xx") - before == 1

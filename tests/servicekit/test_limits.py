@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress, Shares, address_of
 
@@ -81,17 +82,50 @@ def test_an_address_is_a_machine_or_the_network_of_one(host: str | None, address
     assert address_of(Request({"type": "http", "client": (host, 1) if host else None})) == address
 
 
-async def test_an_address_is_limited_on_the_paths_concerned() -> None:
-    async def app(scope: object, receive: object, send: object) -> None:
-        await PlainTextResponse("here")(scope, receive, send)  # type: ignore[arg-type]  # a stand-in
+async def _here(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("here")(scope, receive, send)
 
-    limited = PerAddress(
+
+def _limited(app: ASGIApp, per_second: int, at_once: int, share: int) -> PerAddress:
+    return PerAddress(
         app,
-        meter=Meter("test", 1),
-        at_once=AtOnce("test", 1),
+        meter=Meter("test", per_second),
+        at_once=AtOnce("test", at_once),
+        shares=Shares(share),
         concerns=lambda path: path != "/health/live",
         refused=lambda path, error: Response(path, 429, {"Retry-After": str(error.retry_after_s)}),
     )
+
+
+async def test_an_address_has_its_share_of_the_work() -> None:
+    """The rest of what it asks waits behind its like, and another's passes."""
+    working, most, go_on = 0, 0, asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await go_on.wait()
+        working -= 1
+        await _here(scope, receive, send)
+
+    limited = _limited(app, per_second=10, at_once=8, share=2)
+
+    def of(address: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=limited, client=(address, 1)), base_url="http://x")
+
+    async with of("192.0.2.1") as many, of("192.0.2.2") as one:
+        asked = [asyncio.create_task(many.get("/")) for _ in range(8)]
+        asked.append(asyncio.create_task(one.get("/")))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert most == 3
+        go_on.set()
+        assert {(await each).status_code for each in asked} == {200}
+
+
+async def test_an_address_is_limited_on_the_paths_concerned() -> None:
+    limited = _limited(_here, per_second=1, at_once=1, share=1)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=limited), base_url="http://x") as client:
         statuses = [(await client.get("/")).status_code for _ in range(12)]
         assert statuses == [200] * 10 + [429] * 2

@@ -1,6 +1,7 @@
 """Records without numbers: bad ones are put aside, failed ones tried again when marked, and nothing stands behind."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.listener import Listener
-from servicekit.message import Message
+from servicekit.message import Kept, Message, decode
 from servicekit.retry import retry
 from servicekit.trouble import Which
 from tests.engines import Databases
@@ -63,6 +64,34 @@ async def test_one_that_fails_again_is_put_back(pool: Pool) -> None:
         (key,) = await listener.ready(connection, 500)
         await listener.fail_head(connection, key, {"class": "KeyError", "text": "again"})
         assert await listener.ready(connection, 500) == []
+
+
+async def test_what_this_code_cannot_read_is_kept(pool: Pool) -> None:
+    """Newer code may have held it; and what does not decode today may with the code of tomorrow."""
+    taken: list[int] = []
+
+    async def take(connection: Connection, messages: Sequence[Message]) -> None:
+        taken.append(len(messages))
+
+    listener = Listener([TOPIC], take)
+    good = outcome("applied", UUID(int=1))
+    newer = {"ce_type": b"vn.ocop.registry.outcome.undone.v1"}
+    unknown = decode(Kept(TOPIC, 0, 1, tuple((dict(good.headers) | newer).items()), good.payload))
+    bad = decode(Kept(TOPIC, 0, 2, good.headers, b"{}"))
+    assert unknown.data is None and bad.error
+    async with pool.acquire() as connection, connection.transaction():
+        await listener.fail(connection, unknown, {"class": "KeyError", "text": "a bug"})
+        await listener.handle(connection, [bad])
+        await listener.handle(connection, [replace(bad, offset=3)])
+    rows = await pool.fetch("SELECT subject, error ->> 'class' AS class FROM held ORDER BY id")
+    assert [tuple(row) for row in rows] == [(UUID(int=1), "KeyError"), (UUID(int=1), "undecodable")]
+    await pool.execute("UPDATE held SET ready = true")
+    for _ in rows:
+        async with pool.acquire() as connection, connection.transaction():
+            await listener.drain(connection, await listener.ready(connection, 500))
+    assert taken == []
+    rows = await pool.fetch("SELECT ready, error ->> 'class' AS class FROM held ORDER BY id")
+    assert [tuple(row) for row in rows] == [(False, "undecodable")] * 2
 
 
 async def test_one_behind_another_that_failed_is_tried_all_the_same(pool: Pool) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from aiokafka import TopicPartition
 
-from servicekit import database, position
+from servicekit import database, held, position
 from servicekit.database import Pool
 from tests.engines import Databases
 
@@ -98,6 +98,18 @@ async def test_what_is_held_gives_its_place_in_a_log_that_is_no_more(reader: Rea
     await reader.settle()
     await reader.hold(4)
     assert await reader.pool.fetchval("SELECT count(*) FROM held") == 2
+
+
+async def test_a_place_that_was_given_back_is_not_taken_again_by_who_read_the_row_before(reader: Reader) -> None:
+    await reader.settle()
+    await reader.hold(4)
+    async with database.transaction(reader.pool) as connection:
+        row = await held.one(connection, await connection.fetchval("SELECT id FROM held"))
+        assert row is not None and row.message.offset == 4
+        reader.log.id = uuid4()
+        await reader.settle()
+        await held.write(connection, held.Changes(changed=[row]))
+    await reader.hold(4)
 
 
 async def test_a_log_that_lost_its_tail_gives_the_places_of_the_tail(reader: Reader) -> None:

@@ -311,6 +311,16 @@ async def test_a_long_queue_is_applied_in_parts(pool: Pool, reader: Projectors) 
     assert await held(pool) == []
 
 
+async def test_a_long_queue_of_the_same_poll_is_applied_in_parts(pool: Pool, reader: Projectors) -> None:
+    """What is behind the first part is put aside by this very poll, and marked so that its turn comes."""
+    await handle(pool, reader, *(message(number) for number in range(2, 1300)), message(1))
+    assert len(await applied(pool)) == 501
+    while await drain(pool, reader):
+        pass
+    assert await applied(pool) == list(range(1, 1300))
+    assert await held(pool) == []
+
+
 async def test_two_polls_of_one_stream_take_turns(pool: Pool, reader: Projectors) -> None:
     """Of a stream that exists, and that the first one has locked and not yet written."""
     await handle(pool, reader, message(1))

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from ocop.home import free_port
 from servicekit import database, relay
 from servicekit.kafka import start_producer
+from servicekit.relay import Relay
 from tests.engines import Databases
 from tests.simulation.broker import Batch
 from tests.waiting import until
@@ -33,6 +34,21 @@ async def test_a_send_that_is_never_confirmed_ends(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.05)
     row: Any = {"topic": "t", "key": "k", "payload": b"", "headers": {}}
     sending = asyncio.create_task(relay._send_all(Deaf(), [row]))
+    done, _ = await asyncio.wait([sending], timeout=5)
+    sending.cancel()
+    assert done and isinstance(sending.exception(), TimeoutError)
+
+
+async def test_what_comes_before_a_send_counts_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes the leader's place waits for so long as a leader may have something under way."""
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(relay, "start_producer", never)
+    row: Any = {"topic": "t", "key": "k", "payload": b"", "headers": {}}
+    sending = asyncio.create_task(Relay("registry", "nowhere:1", "")._send(None, [row]))  # type: ignore[arg-type]  # not reached
     done, _ = await asyncio.wait([sending], timeout=5)
     sending.cancel()
     assert done and isinstance(sending.exception(), TimeoutError)

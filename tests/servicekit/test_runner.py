@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
+import asyncpg
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from servicekit import breaker, database, patience, position
 from servicekit.database import Connection, Pool
 from servicekit.health import Health
 from servicekit.held import HeldRow, Key
+from servicekit.lag import Lag
 from servicekit.message import Kept, Message
 from servicekit.metrics import METRICS
 from servicekit.runner import Runner
@@ -35,6 +39,7 @@ class Consumer:
     epoch: UUID = EPOCH
     begins: dict[TopicPartition, int] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    away: bool = False
 
     def pause(self, partition: TopicPartition) -> None:
         self.paused.add(partition)
@@ -49,12 +54,16 @@ class Consumer:
         return {FIRST, SECOND}
 
     async def commit(self, offsets: Any) -> None:
-        """Group offsets matter to nobody."""
+        """Group offsets matter to nobody; aiokafka tries for as long as no broker answers."""
+        if self.away:
+            await asyncio.Event().wait()
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {partition: self.begins.get(partition, 0) for partition in partitions}
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.away:
+            raise KafkaError("away")
         return {partition: self.ends[partition] for partition in partitions}
 
 
@@ -138,6 +147,7 @@ async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
     made = await databases.make("registry")
     pool = await database.open_pool(made.app)
     monkeypatch.setattr(patience, "BACKOFF_FIRST_S", 0.001)
+    monkeypatch.setattr(Lag, "_all", WeakSet())  # readers of other tests are none of this process
     handler, consumer = Recorder(), Consumer()
     settings = Settings(kafka_bootstrap="nowhere:1", database_url=made.app)
     runner = Runner("registry", settings, pool, [handler], Health())
@@ -220,6 +230,19 @@ async def test_where_somebody_else_has_been_is_put_back(reading: Reading) -> Non
     assert await reading.where(FIRST) == 120
     await reading.poll((FIRST, 120))
     assert reading.handler.handled == [(1, 7), (0, 120)]
+
+
+async def test_reading_does_not_wait_for_a_broker_that_is_away(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that did would not turn, and its process would be taken for dead though nothing is wrong with it."""
+    monkeypatch.setattr("servicekit.runner.GROUP_COMMIT_S", 0.01)
+    reading.consumer.away = True
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    async with asyncio.timeout(5):
+        await reading.poll((FIRST, 100))
+    assert await reading.where(FIRST) == 101
 
 
 async def test_what_was_put_back_stays_out_however_often_the_poll_is_tried(reading: Reading) -> None:
@@ -341,6 +364,108 @@ async def test_an_outage_puts_nothing_aside(reading: Reading) -> None:
     assert reading.handler.handled == [(0, 0)]
 
 
+async def test_an_outage_however_long_is_no_deafness(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records in hand are unread meanwhile; restarting the process would bring no database back."""
+    now, dead = 0.0, list[str | None]()
+    health = Health(lambda: now)
+    monkeypatch.setattr(reading.runner, "_health", health)
+
+    async def away(*_: Any) -> None:
+        nonlocal now
+        health.lag(1)
+        dead.append(health.dead())
+        now += 50
+        if now < 600:
+            raise ConnectionResetError("the database is away")
+
+    monkeypatch.setattr(Recorder, "handle", away)
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    await reading.poll((FIRST, 0))
+    assert dead == [None] * 12
+    assert await reading.where(FIRST) == 1
+
+
+async def test_a_poll_in_which_all_fails_ends_in_time(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five minutes without a poll aiokafka would leave the group; what was done is not read again."""
+    for partition in (FIRST, SECOND):
+        await reading.row(partition, 0)
+        reading.stands(partition, 0)
+    alone = reading.runner._alone
+
+    async def slow(partition: TopicPartition, message: Message) -> bool:
+        assert await alone(partition, message)
+        monkeypatch.setattr("servicekit.runner.BUDGET_S", -1)
+        return True
+
+    monkeypatch.setattr(reading.runner, "_alone", slow)
+    reading.handler.errors = [RuntimeError("a bug")]
+    await reading.poll((FIRST, 0), (FIRST, 1), (SECOND, 0))
+    assert reading.handler.handled == [(0, 0)]
+    assert (await reading.where(FIRST), await reading.where(SECOND)) == (1, 0)
+    assert not reading.runner._stands, "the rest is settled and read again"
+
+
+async def test_a_poll_that_always_ends_too_late_is_taken_one_by_one(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put back whole it would come again for ever, and its partitions would stand still."""
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    monkeypatch.setattr("servicekit.runner.BUDGET_S", 0.5)
+    handle = Recorder.handle
+
+    async def late(self: Recorder, connection: Connection, messages: Sequence[Message], *depth: int) -> None:
+        if len(messages) > 1:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        await handle(self, connection, messages, *depth)
+
+    monkeypatch.setattr(Recorder, "handle", late)
+    await reading.poll((FIRST, 0), (FIRST, 1))
+    assert reading.handler.handled == [(0, 0), (0, 1)]
+    assert await reading.where(FIRST) == 2
+
+
+async def test_what_retention_has_emptied_is_settled_without_a_record(reading: Reading) -> None:
+    """No poll would ever say that the place is no more, and its records would count as unread for ever."""
+    await reading.row(FIRST, 100)
+    await reading.row(SECOND, 7)
+    reading.stands(FIRST, 100)
+    reading.stands(SECOND, 7)
+    reading.consumer.begins = {FIRST: 200, SECOND: 7}
+    reading.consumer.ends = {FIRST: 200, SECOND: 7}
+    await reading.runner._measure_lag()
+    await reading.runner._look_round()
+    assert reading.consumer.sought == {FIRST: 100}, "settling says where it goes on"
+
+
+async def test_what_is_in_hand_is_not_taken_for_lost(reading: Reading) -> None:
+    """Retention may pass its place on the topic meanwhile: these records have left it in time."""
+    await reading.row(FIRST, 100)
+    reading.stands(FIRST, 100)
+    reading.consumer.begins = reading.consumer.ends = {FIRST: 200}
+    reading.leave((FIRST, 100))
+    await reading.runner._measure_lag()
+    assert FIRST in reading.runner._stands, "settling would count these as lost, and move the place behind them"
+    await reading.runner.poll([Kept(FIRST.topic, FIRST.partition, 100, (), b"")])
+    assert reading.handler.handled == [(0, 100)]
+
+
+async def test_a_broker_that_does_not_answer_makes_nobody_deaf(reading: Reading) -> None:
+    now = 0.0
+    health = Health(lambda: now)
+    reading.runner._health = health
+    health.lag(1)
+    reading.consumer.away = True
+    for _ in range(2):
+        with pytest.raises(KafkaError):
+            await reading.runner._measure_lag()
+    assert METRICS.behind.labels(TOPIC)._value.get() > 0, "but maybe behind"
+    now = 1000.0
+    health.turned()
+    assert health.dead() is None
+
+
 async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +511,27 @@ async def test_what_lies_unread_is_told_in_records_and_seconds(
         reading.consumer.ends[FIRST] = end
         assert await told() == (7 if end == 110 else 10, 30), "all that there was at the last look has been read"
         reading.stands(FIRST, end)
+
+
+async def test_what_is_tried_again_is_counted_once(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    lost = [ConnectionResetError("before COMMIT")]
+    handle, done = Recorder.handle, []
+
+    async def counting(self: Recorder, connection: Any, messages: Any, *depth: int) -> None:
+        await handle(self, connection, messages, *depth)
+        database.on_commit(lambda: done.append(len(messages)))
+
+    def failpoint(name: str) -> None:
+        if name == "before-commit" and lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(Recorder, "handle", counting)
+    monkeypatch.setattr("servicekit.runner.failpoint", failpoint)
+    await reading.poll((FIRST, 0), (FIRST, 1))
+    assert not lost
+    assert done == [2]
 
 
 async def test_what_was_read_is_counted_for_its_topic(reading: Reading) -> None:

@@ -1,5 +1,7 @@
 """Which traces are kept, and what an event hands on."""
 
+from itertools import product
+
 import pytest
 
 from servicekit.tracing import Tracing, _kept
@@ -34,6 +36,21 @@ def test_nothing_is_kept_though_the_sender_asks(tracing: Tracing, own: str | Non
     assert handed.endswith("-00")
     if own == GIVEN:
         assert handed.split("-")[1] == GIVEN.split("-")[1], "the trace is the sender's all the same"
+
+
+def test_what_the_gateway_keeps_all_keep(tracing: Tracing) -> None:
+    """Whatever flags a sender sets beside the lowest: the SDK sets one for what it begins itself."""
+    tracing.configure("gateway", 1)
+    senders = [None, *(GIVEN[:-2] + flags for flags in ("00", "01", "02", "03"))]
+    for own, came in product(senders, senders):
+        with tracing.request(came) as request:
+            handed = request.event(own)
+        assert handed is not None
+        place = _kept(handed)
+        assert place is not None, handed
+        assert f"{place.trace_id:032x}-{place.span_id:016x}" == handed[3:52]
+    tracing._bound = 0
+    tracing.end()
 
 
 def test_the_share_is_of_traces_not_of_events(tracing: Tracing) -> None:

@@ -21,6 +21,7 @@ from servicekit.retry import MOST_RETRIES, Behind, behind, exhausted, retry, und
 from servicekit.skip import SkipError, skip
 from servicekit.trouble import Which, count, failures
 from tests.engines import Databases
+from tests.notifications.test_notifications import outcome
 from tests.submissions import Province, owner, owner_updated, product, product_updated
 
 BUG = {"class": "KeyError", "field": "registry/domain.py:1", "text": "a bug"}
@@ -201,7 +202,8 @@ async def test_what_does_not_queue_stands_behind_nothing(databases: Databases) -
     listener = Listener([topic], _take_all)
     submission = uuid4()
     async with await database.open_pool((await databases.make("gateway")).app) as pool, pool.acquire() as connection:
-        rows = [HeldRow((topic, submission), "failed", Message(topic, 0, n, (), b""), error=BUG) for n in range(3)]
+        said = outcome("applied", submission)
+        rows = [HeldRow((topic, submission), "failed", replace(said, offset=n), error=BUG) for n in range(3)]
         await held.write(connection, Changes(added=rows))
         *_, last = [row["id"] for row in await connection.fetch("SELECT id FROM held ORDER BY id")]
         (trial,) = await would_pass(connection, [listener], Which(row=last))

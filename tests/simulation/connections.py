@@ -32,9 +32,11 @@ class Gated:
         process.on_death.append(self.cut)
 
     def cut(self) -> None:
-        """Ends it as a lost network does; the server rolls back."""
-        with suppress(asyncpg.InterfaceError):  # the pool has noticed already
-            self._raw.terminate()
+        """Ends it as a lost network does; the server rolls back. One of a history that is over is lent again: a new
+        backend takes longer to know the statements than all the rest."""
+        if not self._process.over:
+            with suppress(asyncpg.InterfaceError):  # the pool has noticed already
+                self._raw.terminate()
 
     async def call(self, what: str, work: Callable[[], Any]) -> Any:
         """Passes the gate, works, and answers; or not."""
@@ -126,6 +128,9 @@ class Acquired:
         self._process.on_death.remove(self._gated.cut)
         if type_ is not None and issubclass(type_, Crash):
             self._gated.cut()
+        if self._process.over:
+            with suppress(asyncpg.InterfaceError):  # it was lost before
+                await self._raw.reset()
         await self._pool.release(self._raw)
 
 
@@ -142,4 +147,7 @@ class GatedPool:
 
     async def connect(self) -> Gated:
         """One of its own, as `database.connect` gives."""
-        return await self.acquire().__aenter__()
+        acquired = self.acquire()
+        connection = await acquired.__aenter__()
+        self._process.on_end.append(acquired.__aexit__)
+        return connection

@@ -25,7 +25,9 @@ class Process:
 
     name: str
     dead: bool = False
+    over: bool = False  # its history has ended, and it with it
     on_death: list[Callable[[], None]] = field(default_factory=list)
+    on_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     connect: Callable[[], Awaitable[object]] | None = None  # a database connection of its own
     plan: list[Sending] = field(default_factory=list)  # what becomes of the next sends of its producers
 
@@ -151,9 +153,12 @@ class Schedule:
     async def end(self) -> None:
         """Kills what is left."""
         for actor in self.actors:
-            actor.process.dead = True
+            actor.process.over = actor.process.dead = True
             actor.go_on()
         await asyncio.gather(*(actor.task for actor in self.actors if actor.task), return_exceptions=True)
+        for actor in self.actors:
+            while actor.process.on_end:
+                await actor.process.on_end.pop()()
         self.actors.clear()
 
 

@@ -29,7 +29,7 @@ from tests.delivery.load import Load, enrolled
 from tests.delivery.proof import REPOSITORY
 from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Databases, private_engines
-from tests.upgrade.tree import Tree, here, of
+from tests.upgrade.tree import Tree, differs, here, of
 
 # Readers before those whose events they read: a new major must find somebody who knows it.
 ORDER = ("national", "notifications", "evaluation", "marketplace", "registry", "gateway")
@@ -153,6 +153,9 @@ def main() -> int:
         text=True,
     )
     print(f"N is {name.stdout.strip()}", flush=True)
+    if not differs(asked.commit):
+        print("N is this very code: say another commit, FROM=…")
+        return 2
     with of(asked.commit) as old, tempfile.TemporaryDirectory(prefix="ocop-upgrade-") as directory:
         findings = asyncio.run(run(old, here(), asked.seed, asked.seconds, Path(directory)))
     for finding in findings[:20]:

@@ -50,6 +50,12 @@ def here() -> Tree:
     return Tree("N+1", REPOSITORY, sys.executable)
 
 
+def differs(commit: str) -> bool:
+    """Whether this code is another than a commit's, as far as services run it."""
+    looked = ["/usr/bin/git", "diff", "--quiet", commit, "--", "contracts", "servicekit", "services", LOCK]
+    return subprocess.run(looked, cwd=REPOSITORY, check=False).returncode == 1
+
+
 @contextmanager
 def of(commit: str) -> Iterator[Tree]:
     """A commit's code; with a Python of its own where it needs other packages than this one."""

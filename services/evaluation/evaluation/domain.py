@@ -37,6 +37,7 @@ SAID: Final = {
 # Levels that cannot give so many stars under any regime (QĐ 26/2026/QĐ-TTg, Điều 3; 148/QĐ-TTg).
 NOT_COMPETENT: Final = {5: ("province", "district"), 4: ("district",)}
 
+MOST_RECOGNITIONS: Final = 100  # of one product, each for 36 months: each of its events carries them all
 Issued = RecognitionRecognised | RecognitionRenewed | RecognitionUpgraded
 
 
@@ -93,6 +94,8 @@ def _told(
 def _issued(data: Issued, submission: Submission, found: Mapping[str, Recognition]) -> Recognition | Rejected:
     if data.recognition_ref in found:
         return Rejected("recognition-exists", "/data/recognition_ref", {"recognition_ref": data.recognition_ref})
+    if len(found) == MOST_RECOGNITIONS:
+        return Rejected("too-many-recognitions", "/data/recognition_ref", {"max": MOST_RECOGNITIONS})
     fields = data.model_dump(exclude={"product"})
     if isinstance(data, RecognitionRenewed):
         fields["occasion"] = "renewed"

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from contracts.outcome import FINAL
 from contracts.problems import Problem
-from contracts.reasons import words
+from contracts.reasons import REASONS, words
 from gateway import body, intake, openapi, store
 from gateway.domain import Holder
 from gateway.gate import Gate
@@ -25,7 +25,7 @@ from gateway.settings import Settings
 from servicekit import database, tracing
 from servicekit.database import Connection, Pool
 from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
-from servicekit.limits import AtOnce, Limited, Meter, PerAddress
+from servicekit.limits import AtOnce, Limited, Meter, PerAddress, Shares
 from servicekit.metrics import METRICS
 
 SINGLE: Final = "application/cloudevents+json"
@@ -46,6 +46,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
         PerAddress,
         meter=Meter("requests of an address", settings.address_requests_s),
         at_once=AtOnce("requests of an address at once", settings.key_requests_at_once),
+        shares=Shares(settings.half_of_pool),
         concerns=lambda path: not path.startswith(("/v1/", "/health/", "/metrics")),
         refused=lambda _, error: _limited(error),
     )
@@ -198,7 +199,8 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
             "at": outcome["heard_at"].isoformat(),
             "code": outcome["code"],
             "pointer": outcome["pointer"],
-            **(words(outcome["code"], outcome["params"]) if outcome["code"] else {}),
+            # A code of a newer version has no words here yet.
+            **(words(outcome["code"], outcome["params"]) if outcome["code"] in REASONS else {}),
             "event_ids": [str(event_id) for event_id in outcome["event_ids"]],
         }
         for outcome in row["outcomes"]

@@ -11,6 +11,7 @@ from gateway.request import RequestRefused, inflate
 
 ENCODINGS: Final = ("identity", "gzip")
 EVENT_BYTES: Final = 4096  # of a body count as an event, whatever stands in them
+UNPACKED_BYTES: Final = 65536  # count as an event once they are unpacked, though the body be refused for its size then
 OF_EACH_EVENT: Final = b'"specversion"'
 
 
@@ -37,8 +38,9 @@ async def read(request: Request, bill: Bill, *, limit: int, seconds: int) -> byt
         try:
             content = inflate(content, limit)
         except RequestRefused:
-            await bill.reach(limit // EVENT_BYTES)
+            await bill.charge(limit // EVENT_BYTES)
             raise
+        await bill.charge(len(content) // UNPACKED_BYTES)
     # All at once, so that of many requests at a time those are taken that fit, and not a part of each.
     await bill.reach(max(len(content) // EVENT_BYTES + 1, content.count(OF_EACH_EVENT)))
     return content

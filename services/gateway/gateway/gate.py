@@ -35,6 +35,12 @@ class Bill:
             await self._meter.take(self._key, events - self._paid)
             self._paid = events
 
+    async def charge(self, events: int) -> None:
+        """Pays what is missing to so many for work that is done, also where it does not fit: what comes next waits."""
+        if events > self._paid:
+            await self._meter.charge(self._key, events - self._paid)
+            self._paid = events
+
 
 class Gate:
     """One process's gate. What it looks up it keeps for some seconds."""
@@ -47,7 +53,7 @@ class Gate:
         self._requests = Meter("requests of a key", settings.key_requests_s)
         self._events = Meter("events of a key", settings.key_events_s, settings.key_events_burst)
         self._at_once = AtOnce("requests of a key at once", settings.key_requests_at_once)
-        self._work = Shares(max(1, settings.database_pool // 2))
+        self._work = Shares(settings.half_of_pool)
         self._look_ups = Shares(1)
 
     @asynccontextmanager

@@ -1,9 +1,10 @@
 """From a request's pieces to answers, in one transaction."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -18,6 +19,10 @@ from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.http import MOST_PROBLEMS
 from servicekit.tracing import Request
+
+AT_A_TIME: Final = 10  # events that are examined before others have their turn: each may be wrong in a hundred places
+
+Examined = Candidate | tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,11 @@ async def take(
     Raises what the database raises: then nothing was taken, or the answer to the same request will be `duplicate`.
     """
     answers: list[Answer] = []
+    examined = await _examined(holder, pieces)
     try:
         async with database.transaction(pool) as connection:
             now = await store.enter(connection, holder.tenant, holder.namespaces)
-            answers = await _answers(connection, holder, pieces, now, repeat_after_s, trace)
+            answers = await _answers(connection, holder, pieces, examined, now, repeat_after_s, trace)
             if dry_run:
                 raise _DryRunEnd
     except _DryRunEnd:
@@ -78,15 +84,26 @@ async def take(
     return answers
 
 
+async def _examined(holder: Holder, pieces: Sequence[Piece]) -> list[Examined]:
+    """What each piece is, by itself; a long batch keeps nobody from being answered meanwhile."""
+    now = datetime.now(UTC)
+    examined: list[Examined] = []
+    for place, piece in enumerate(pieces, 1):
+        examined.append((piece.problem,) if piece.problem else examine(piece.raw, piece.value, holder, now))
+        if place % AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return examined
+
+
 async def _answers(
     connection: Connection,
     holder: Holder,
     pieces: Sequence[Piece],
+    examined: Sequence[Examined],
     now: datetime,
     repeat_after_s: int,
     trace: Request | None,
 ) -> list[Answer]:
-    examined = [(piece.problem,) if piece.problem else examine(piece.raw, piece.value, holder, now) for piece in pieces]
     examined = await _aim(connection, holder, examined)
     if trace is not None and trace.on:
         examined = [_traced(found, trace) for found in examined]
@@ -111,18 +128,16 @@ async def _answers(
     return answers
 
 
-def _traced(found: Candidate | tuple[Problem, ...], trace: Request) -> Candidate | tuple[Problem, ...]:
+def _traced(found: Examined, trace: Request) -> Examined:
     return replace(found, traceparent=trace.event(found.traceparent)) if isinstance(found, Candidate) else found
 
 
-async def _aim(
-    connection: Connection, holder: Holder, examined: Sequence[Candidate | tuple[Problem, ...]]
-) -> list[Candidate | tuple[Problem, ...]]:
+async def _aim(connection: Connection, holder: Holder, examined: Sequence[Examined]) -> list[Examined]:
     """Gives each withdrawal its target's service, subject and key; one without a target is refused."""
     targets = [(c.source, c.withdraws) for c in examined if isinstance(c, Candidate) and c.withdraws]
     kept = await store.kept(connection, targets) if targets else {}
     earlier: dict[tuple[str, str], Candidate] = {}
-    aimed: list[Candidate | tuple[Problem, ...]] = []
+    aimed: list[Examined] = []
     for found in examined:
         if isinstance(found, Candidate) and found.withdraws:
             target = kept.get((found.source, found.withdraws)) or earlier.get((found.source, found.withdraws))
@@ -133,7 +148,7 @@ async def _aim(
     return aimed
 
 
-def _aimed(found: Candidate, target: Kept | Candidate | None, holder: Holder) -> Candidate | tuple[Problem, ...]:
+def _aimed(found: Candidate, target: Kept | Candidate | None, holder: Holder) -> Examined:
     if target is None:
         return (Problem("target-not-found", "/data/event_id", {"event_id": found.withdraws}),)
     ref = target.subject_ref if isinstance(target, Kept) else target.ref

@@ -6,11 +6,13 @@ repeat changes nothing, and a number that comes late is only history.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from contracts.outcome import FINAL, Outcome
 from contracts.topics import DECIDERS, outcome_topic
 from gateway.store import BEST_OUTCOME
+from servicekit import database
 from servicekit.database import Connection
 from servicekit.message import Message
 from servicekit.metrics import METRICS
@@ -62,6 +64,6 @@ async def hear(connection: Connection, messages: Sequence[Message]) -> None:
     )
     for row in ended:
         if row["now"] in FINAL and row["before"] not in FINAL:
-            METRICS.ended.labels(row["tenant"], row["now"]).inc()
+            database.on_commit(METRICS.ended.labels(row["tenant"], row["now"]).inc)
             if row["before"] == "received":
-                METRICS.to_an_end.labels(row["now"]).observe(row["seconds"])
+                database.on_commit(partial(METRICS.to_an_end.labels(row["now"]).observe, row["seconds"]))

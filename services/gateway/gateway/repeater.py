@@ -1,7 +1,8 @@
 """Sends submissions again whose end is not known: after ten minutes, then less and less often.
 
-It brings back what a lost topic, a restored database or bytes that did not decode have swallowed. The deciding
-service knows what it has seen, and says again what became of it.
+It brings back what a lost topic, a restored database or bytes that did not decode have swallowed, each by itself:
+whoever wants all of it, in order, says `ocop republish gateway`. The deciding service knows what it has seen, and says
+again what became of it.
 """
 
 import structlog

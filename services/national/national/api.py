@@ -20,7 +20,7 @@ from national.settings import Settings
 from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
-from servicekit.limits import AtOnce, Limited, Meter, PerAddress
+from servicekit.limits import AtOnce, Limited, Meter, PerAddress, Shares
 
 WAIT_STEP_S: Final = 0.1
 
@@ -137,6 +137,7 @@ def limit(app: FastAPI, settings: Settings) -> None:
         PerAddress,
         meter=Meter("requests of an address", settings.address_requests_s),
         at_once=AtOnce("requests of an address at once", settings.address_requests_at_once),
+        shares=Shares(settings.half_of_pool),
         concerns=lambda path: not path.startswith(("/health/", "/metrics", "/static/", "/docs/static/")),
         refused=_limited,
     )

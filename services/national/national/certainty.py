@@ -28,8 +28,8 @@ class OnDay:
     last_hi: date | None = None
 
 
-def of_certificate(certificate: Told, at: date, counted: str | None) -> OnDay:
-    """`counted` is the ref of the recognition by which the product counts on the day."""
+def of_certificate(certificate: Told, at: date, counted: Told | None) -> OnDay:
+    """`counted` is the certificate by which the product counts on the day."""
     days = certificate["days"]
     last = days["ends_lo"] - ONE_DAY, days["ends_hi"] - ONE_DAY
     if at < days["issued_lo"]:
@@ -37,7 +37,9 @@ def of_certificate(certificate: Told, at: date, counted: str | None) -> OnDay:
     if at >= days["ends_hi"]:
         revoked = certificate["revoked"] is not None
         return OnDay("revoked", "Đã bị thu hồi", *last) if revoked else OnDay("ended", "Đã hết hạn", *last)
-    if certificate["recognition_ref"] != counted:
+    if counted is None or certificate["recognition_ref"] != counted["recognition_ref"]:
+        if counted is not None and at < counted["days"]["issued_hi"]:
+            return OnDay("uncertain", "Có thể đã có lần công nhận mới hơn", *last)
         return OnDay("ended", "Đã có lần công nhận mới hơn", *last)
     if days["issued_hi"] <= at < days["ends_lo"]:
         return OnDay("valid", "Chắc chắn còn hiệu lực", *last)

@@ -1,8 +1,8 @@
 """What a figure counts, as SQL: one row for each thing and each value that it has in the figure's dimensions.
 
-`certain` says of a row whether it is so in every case that the dates leave open, with the values that the figure
-looks at (its filters and its dimensions). `inside`: the row is in the provinces asked for; those that are not come
-only if they can be, for a map may not be able to tell. `candidates` then says where they can be.
+`certain` says of a row whether it is so in every case that the dates leave open, with the values that the filters look
+at; `certain_in_cell`, with those of the dimensions too. `inside`: the row is in the provinces asked for; those that are
+not come only if they can be, for a map may not be able to tell. `candidates` then says where they can be.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,8 @@ def value_of(dimension: str, map_: str) -> str:
 
 
 def counted(question: Question, arguments: Arguments) -> str:
-    """A SELECT with the columns product, key, certain, inside, candidates, and one for each dimension of `by`.
+    """A SELECT with the columns product, key, certain, certain_in_cell, inside, candidates, and one for each dimension
+    of `by`.
 
     A thing is told from others by the columns that `thing_of` names.
     """
@@ -93,10 +94,11 @@ def counted(question: Question, arguments: Arguments) -> str:
         for name, values in filters.items()
         if name != "province"
     ]
-    source, key, certain, holds = _source(question, at)
+    source, key, holds = _source(question, at)
     owners = f"LEFT JOIN owner_period o ON o.owner = p.owner AND {on_day('o', at)}"
     where = " AND ".join([on_day("p", at), holds, *reach, *conditions])
-    return f"""SELECT s.product, {key}, {certain} AS certain, {inside} AS inside,
+    return f"""SELECT s.product, {key}, {_certain(question, frozenset(filters), at)} AS certain,
+                      {_certain(question, question.used, at)} AS certain_in_cell, {inside} AS inside,
                       p.candidates_{map_} AS candidates{cells}
                FROM {source} JOIN product_period p ON p.product = s.product
                {owners if question.used & {"owner_kind", "owner_kind_merged"} else ""}
@@ -104,29 +106,41 @@ def counted(question: Question, arguments: Arguments) -> str:
 
 
 def thing_of(question: Question) -> str | None:
-    """The columns that tell one thing from another, or None where every row is a thing of its own."""
+    """The columns that tell one thing from another, or None where no two rows are the same thing in the same cell."""
     if question.indicator == "recognitions":
-        return "key, place" if "year" in question.used else None
+        return "key, place" if "year" in question.filters else None
     return None if question.indicator == "products" else "key"
 
 
-def _source(question: Question, at: str) -> tuple[str, str, str, str]:
-    """Where the rows come from, what is counted, whether it is certain, and the condition that it is so on the day.
+def by_year(question: Question) -> bool:
+    """Whether an act is counted in each year that it can have been issued in: its rows do not make the total."""
+    return "year" in question.by and "year" not in question.filters
+
+
+def _source(question: Question, at: str) -> tuple[str, str, str]:
+    """Where the rows come from, what is counted, and the condition that it is so on the day.
 
     An act is counted in a year (each that it can have been issued in) only where the year is looked at.
     """
     if question.indicator == "recognitions":
         key = "s.product AS key, s.place"
         if "year" in question.used:
-            return "issue s", key, f"(s.certain_from <= {at})", f"s.possible_from <= {at}"
-        return "certificate s", key, f"(s.issued_hi <= {at})", f"s.issued_lo <= {at}"
-    parts = ["s.certain", *(f"s.{name}_certain" for name in ("stars", "group") if name in question.used)]
+            return "issue s", key, f"s.possible_from <= {at}"
+        return "certificate s", key, f"s.issued_lo <= {at}"
     source = "standing s"
     if question.indicator == "online":
-        parts.append("f.certain")
         source += f" JOIN offer f ON f.product = s.product AND {on_day('f', at)}"
-    key = "p.owner AS key" if question.indicator == "owners" else "s.product AS key"
-    return source, key, f"({' AND '.join(parts)})", on_day("s", at)
+    return source, "p.owner AS key" if question.indicator == "owners" else "s.product AS key", on_day("s", at)
+
+
+def _certain(question: Question, dimensions: frozenset[str], at: str) -> str:
+    """The expression for whether a row is certainly so, with its values in these dimensions."""
+    if question.indicator == "recognitions":
+        return f"(s.{'certain_from' if 'year' in question.used else 'issued_hi'} <= {at})"
+    parts = ["s.certain", *(f"s.{name}_certain" for name in ("stars", "group") if name in dimensions)]
+    if question.indicator == "online":
+        parts.append("f.certain")
+    return f"({' AND '.join(parts)})"
 
 
 def _provinces(question: Question, arguments: Arguments) -> tuple[str, list[str]]:

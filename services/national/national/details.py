@@ -45,8 +45,8 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
         (missing.RECOGNITION, product_id),
         *((missing.LISTING, listing.id) for listing in listings),
     ]
-    newest = {listing.ref: max(listing.documents, key=lambda d: d.origin.sequence) for listing in listings}
-    listed = {ref: (document.listed_on, document.origin) for ref, document in newest.items()}
+    newest = [(listing.ref, max(listing.documents, key=lambda d: d.origin.sequence)) for listing in listings]
+    listed = [(ref, document.listed_on, document.origin) for ref, document in newest]
     return {
         "at": at,
         **products.told(row),

@@ -10,7 +10,7 @@ import asyncpg
 
 from contracts import provinces
 from national import missing
-from national.counting import MERGED, ORDER, Arguments, Question, counted, thing_of
+from national.counting import MERGED, ORDER, Arguments, Question, by_year, counted, thing_of
 from national.domain import MERGED_KINDS
 from servicekit.database import Connection
 
@@ -81,30 +81,47 @@ async def reported_up_to(connection: Connection) -> dict[str, date]:
 
 
 async def _tallies(connection: Connection, question: Question) -> Sequence[asyncpg.Record]:
-    # Whether the whole is certain does not hang on what it is broken down by, so it is counted without.
-    arguments, whole = Arguments(), replace(question, by=())
-    counts = [f"whole AS MATERIALIZED ({counted(whole, arguments)})"]
-    names = [f'"{dimension}"' for dimension in question.by]
+    arguments, names = Arguments(), [f'"{dimension}"' for dimension in question.by]
     by, nulls = ", ".join(names), "".join(f", NULL AS {name}" for name in names)
-    parts = [f"SELECT 'total' AS part{nulls}, NULL::text[] AS candidates, {_tally(whole, 'whole', 'inside')}"]
+    tables, whole = [f"rows AS MATERIALIZED ({_alike(question, arguments)})"], "rows"
+    if by_year(question):
+        tables.append(f"acts AS MATERIALIZED ({_alike(replace(question, by=()), arguments)})")
+        whole = "acts"
+    # Whether the whole is certain does not hang on what it is broken down by.
+    parts = [
+        f"SELECT 'total' AS part{nulls}, NULL::text[] AS candidates, {_tally(question, whole, 'certain', 'inside')}"
+    ]
     if question.by:
-        counts.append(f"parts AS MATERIALIZED ({counted(question, arguments)})")
         placed = " AND ".join(["inside", *(f"{name} IS NOT NULL" for name in names)])
-        parts.append(f"SELECT 'cell', {by}, NULL, {_tally(question, 'parts', placed, by)} GROUP BY {by}")
-    unplaced = _tally(whole, "whole", "cardinality(candidates) > 0", "candidates")
+        cells = _tally(question, "rows", "certain_in_cell", placed, by)
+        parts.append(f"SELECT 'cell', {by}, NULL, {cells} GROUP BY {by}")
+    unplaced = _tally(question, whole, "certain", "cardinality(candidates) > 0", "candidates")
     parts.append(f"SELECT 'not attributable'{nulls}, candidates, {unplaced} GROUP BY candidates")
-    return await connection.fetch(f"WITH {', '.join(counts)} {' UNION ALL '.join(parts)}", *arguments.values)
+    return await connection.fetch(f"WITH {', '.join(tables)} {' UNION ALL '.join(parts)}", *arguments.values)
 
 
-def _tally(question: Question, source: str, condition: str, by: str = "") -> str:
+def _alike(question: Question, arguments: Arguments) -> str:
+    """The rows of a figure, those that are alike in all that it looks at as one, with their number `n`.
+
+    Acts are three times as many as products and mostly alike: what follows then has little left to read.
+    """
+    thing, names = thing_of(question), [f'"{dimension}"' for dimension in question.by]
+    columns = ", ".join([*([thing] if thing else []), "certain", "certain_in_cell", "inside", "candidates", *names])
+    rows = counted(question, arguments)
+    return f"SELECT {columns}, count(*) AS n FROM ({rows}) counted GROUP BY {columns}"  # noqa: S608  # see `counted`
+
+
+def _tally(question: Question, source: str, certain: str, condition: str, by: str = "") -> str:
     """Count and uncertain, from the rows that meet a condition; a thing is certain if one of its rows is."""
-    columns = "count(*) AS count, count(*) FILTER (WHERE NOT certain) AS uncertain"
     thing = thing_of(question)
     if thing is None:
-        return f"{columns} FROM {source} WHERE {condition}"
+        uncertain = f"sum(n) FILTER (WHERE NOT {certain})"
+        return f"""coalesce(sum(n), 0)::bigint AS count, coalesce({uncertain}, 0)::bigint AS uncertain
+                   FROM {source} WHERE {condition}"""
     grouped = f"{thing}, {by}" if by else thing
-    return f"""{columns} FROM (SELECT {grouped}, bool_or(certain) AS certain FROM {source}
-                               WHERE {condition} GROUP BY {grouped}) things"""  # noqa: S608  # dimensions' names
+    return f"""count(*) AS count, count(*) FILTER (WHERE NOT certain) AS uncertain
+               FROM (SELECT {grouped}, bool_or({certain}) AS certain FROM {source}
+                     WHERE {condition} GROUP BY {grouped}) things"""  # noqa: S608  # dimensions' names
 
 
 async def _all_products(connection: Connection, question: Question) -> int:

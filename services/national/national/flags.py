@@ -4,7 +4,7 @@ Services decide by their own aggregate alone, so that an act for a product that 
 reads the product is told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -54,17 +54,17 @@ class Flag:
 def flags(
     product: ProductState,
     recognitions: RecognitionState | None,
-    listed: Mapping[str, tuple[PartialDate | None, Origin]],
+    listed: Iterable[tuple[str, PartialDate | None, Origin]],
     owner: OwnerState | None,
     at: date,
 ) -> list[Flag]:
-    """What does not fit for certain. `listed`: since when, by the listing's ref; `owner`: the one of the day `at`."""
+    """What does not fit for certain. `listed`: each listing's ref, since when, by whom; `owner`: of the day `at`."""
     found = []
     ended = _end(product.discontinued.discontinued_on, product.discontinued.origin) if product.discontinued else None
     for recognition in recognitions.recognitions if recognitions else ():
         if not recognition.void:
             found += [Flag(code, recognition.recognition_ref) for code in _of_recognition(recognition, ended)]
-    for ref, (listed_on, origin) in listed.items():
+    for ref, listed_on, origin in listed:
         if ended is not None and span(listed_on, origin.stated_on)[0] > ended:
             found.append(Flag("listed-after-discontinuation", ref))
     if owner and owner.closed and _end(owner.closed.closed_on, owner.closed.origin) <= at:

@@ -121,7 +121,7 @@ def mount(app: FastAPI, snapshot: Snapshot, *, today: Callable[[], date]) -> Non
         return _page(
             "product.html",
             product=found,
-            certificates=[_certificate(each, found) for each in found["certificates"]],
+            certificates=_certificates(found),
             listings=[_listing(each, at) for each in found["listings"]],
             timeline=timeline(found["events"], data),
             here="/san-pham",
@@ -167,12 +167,14 @@ def _templates() -> jinja2.Environment:
     return found
 
 
-def _certificate(certificate: dict[str, Any], product: Mapping[str, Any]) -> dict[str, Any]:
-    """With how it is on the day; one that was never issued is on none."""
-    on_day = None
-    if not certificate["void"]:
-        on_day = certainty.of_certificate(certificate, product["at"], product["recognition_ref"])
-    return {**certificate, "on_day": on_day}
+def _certificates(product: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each with how it is on the day; one that was never issued is on none."""
+    found = product["certificates"]
+    counted = next((each for each in found if each["recognition_ref"] == product["recognition_ref"]), None)
+    return [
+        {**each, "on_day": None if each["void"] else certainty.of_certificate(each, product["at"], counted)}
+        for each in found
+    ]
 
 
 def _listing(listing: dict[str, Any], at: date) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from national.folding import fold
 from national.query import ProductQuery, QueryRefused
 from servicekit.database import Connection
 
+MOST_WORDS: Final = 12  # of a search; each is looked for in every name
 # Of the product on the day: `valid` for certain, `uncertain`, `ended` (expired or revoked), `none` (not recognised).
 _STATUS: Final = """CASE WHEN s.certain THEN 'valid' WHEN s.product IS NOT NULL THEN 'uncertain'
                          WHEN EXISTS (SELECT FROM certificate c WHERE c.product = p.product AND c.issued_lo <= {at})
@@ -53,7 +54,8 @@ async def page(connection: Connection, query: ProductQuery, at: date) -> list[as
         conditions.append(f"{_STATUS.format(at=day)} = ANY({arguments.put(list(query.status))}::text[])")
     if query.owner is not None:
         conditions.append(f"p.owner = {arguments.put(query.owner)}")
-    conditions += [f"' ' || p.words LIKE {arguments.put(f'% {word}%')}" for word in fold(query.q or "").split()]
+    sought = list(dict.fromkeys(fold(query.q or "").split()))[:MOST_WORDS]
+    conditions += [f"' ' || p.words LIKE {arguments.put(f'% {word}%')}" for word in sought]
     if query.after is not None:
         words, product = place_of(query.after)
         conditions.append(f"(p.words, p.product) > ({arguments.put(words)}, {arguments.put(product)})")

@@ -29,6 +29,7 @@ LEASE_S = 60
 SEND_TIMEOUT_S = 45  # for all steps together, within the lease
 AT_ONCE = 1  # a second one would wait while its lease runs out
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 5.0, 3600.0
+MOST_DOUBLINGS = 20  # far beyond the most; a thousand would be no number any more
 
 
 class Postman:
@@ -66,8 +67,8 @@ class Postman:
                     start_tls=settings.smtp_starttls,
                     cert_bundle=settings.smtp_ca_file or None,
                 )
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            wait_s = min(BACKOFF_FIRST_S * 2.0 ** (mail["attempts"] - 1), BACKOFF_MOST_S)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:  # the last: of the letter itself
+            wait_s = min(BACKOFF_FIRST_S * 2.0 ** min(mail["attempts"] - 1, MOST_DOUBLINGS), BACKOFF_MOST_S)
             METRICS.mails.labels("refused").inc()
             log.warning("mail not taken", mail=str(mail["id"]), error=repr(error), again_in_s=wait_s)
             async with database.acquire(self._pool) as connection:

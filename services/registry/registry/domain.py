@@ -30,6 +30,7 @@ from contracts.registry import (
     StatedPlace,
 )
 
+MOST_DOCUMENTS: Final = 100  # of one subject: each of its events carries them all
 OWNER: Final = "vn.ocop.registry.owner."
 PRODUCT: Final = "vn.ocop.registry.product."
 
@@ -59,10 +60,7 @@ def decide_owner(
             return refused
         if state.closed and _after(data.effective_on, state.closed.closed_on, state.closed.origin.stated_on):
             return Rejected("already-closed", "/data/effective_on", {"ref": str(data.owner)})
-        document = _owner_document(data, submission, data.effective_on)
-        kept = [other for other in state.documents if other.from_ != document.from_]
-        documents = tuple(sorted([*kept, document], key=lambda each: each.from_ or date.min))
-        return _decided(state.model_copy(update={"documents": documents}), OWNER + "updated.v1")
+        return _updated(state, _owner_document(data, submission, data.effective_on), OWNER + "updated.v1")
     if state.closed is not None:
         return Rejected("already-closed", "/data/owner", {"ref": str(data.owner)})
     if submission.is_before(data.closed_on):
@@ -116,10 +114,18 @@ def _update_product(
         return Rejected("place-catalogue-date", "/data/place/province/catalogue", params)
     if (unfit := _owner_unfit(data.owner, submission, known)) is not None:
         return unfit
-    document = _product_document(data, submission, data.effective_on)
+    return _updated(state, _product_document(data, submission, data.effective_on), PRODUCT + "updated.v1")
+
+
+def _updated(
+    state: OwnerState | ProductState, document: OwnerDocument | ProductDocument, type_: str
+) -> Decision | Rejected:
+    """With this document in its place among the others."""
     kept = [other for other in state.documents if other.from_ != document.from_]
+    if len(kept) == MOST_DOCUMENTS:
+        return Rejected("too-many-documents", "/data/effective_on", {"max": MOST_DOCUMENTS})
     documents = tuple(sorted([*kept, document], key=lambda each: each.from_ or date.min))
-    return _decided(state.model_copy(update={"documents": documents}), PRODUCT + "updated.v1")
+    return _decided(state.model_copy(update={"documents": documents}), type_)
 
 
 def _decided(state: OwnerState | ProductState, type_: str) -> Decision:
