@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from contracts.topics import TOPICS
 from servicekit import access
@@ -46,6 +47,12 @@ async def limits(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> tuple[Off
     partitions = [TopicPartition(topic, number) for topic in topics for number in range(TOPICS[topic].partitions)]
     consumer.assign(partitions)
     return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+
+
+def home(topic: str, key: str) -> int:
+    """The partition that our writers put what has this key into (Kafka's own formula)."""
+    number: int = (murmur2(key.encode()) & 0x7FFFFFFF) % TOPICS[topic].partitions
+    return number
 
 
 async def epochs(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> Mapping[str, UUID]:

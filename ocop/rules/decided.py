@@ -3,7 +3,8 @@
 from sys import intern
 
 from contracts.submission import WITHDRAWN
-from ocop.rules.evidence import Connection, Finding, Named, rows, submissions_passed_over
+from ocop.rules.evidence import Connection, Finding, Named, digest, rows, submissions_passed_over
+from servicekit import failure
 
 HELD = {"waiting": ("waiting", "behind"), "failed": ("failed",)}
 # With the reason of the last outcome that says so; what a conflict was told is of another copy. What waits in the
@@ -20,6 +21,7 @@ async def decided(gateway: Connection, service: str, decider: Connection) -> lis
     """Compares what the gateway accepted for a service with its inbox, its held rows and its log."""
     return [
         *await _states(gateway, service, decider),
+        *await _bytes(gateway, service, decider),
         *await _heads(service, decider),
         *await _events(service, decider),
     ]
@@ -59,6 +61,23 @@ async def _states(gateway: Connection, service: str, decider: Connection) -> lis
         found(event, "was decided and never accepted")
     for event in held.keys() - inbox.keys():
         found(event, "is held and unknown to the inbox")
+    return findings
+
+
+async def _bytes(gateway: Connection, service: str, decider: Connection) -> list[Finding]:
+    """What is held says what was accepted. Bytes that did not decode may be a stranger's: they stand for nothing."""
+    query = """SELECT source, event_id, payload FROM held
+               WHERE source <> '' AND event_id <> '' AND error->>'class' IS DISTINCT FROM $1"""
+    held = {
+        (row["source"], row["event_id"]): digest(row["payload"])
+        async for row in rows(decider, query, failure.UNDECODABLE)
+    }
+    query = "SELECT source, event_id, payload FROM submission WHERE service = $1 AND state IN ('waiting', 'failed')"
+    findings = []
+    async for row in rows(gateway, query, service):
+        event, accepted = _event(row), digest(row["payload"])
+        if held.get(event, accepted) != accepted:
+            findings.append(Finding("O1", f"{service}: {event} is held otherwise than it was accepted", event))
     return findings
 
 

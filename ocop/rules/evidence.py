@@ -60,6 +60,10 @@ class Record:
         """topic/partition@offset."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
+    def is_under(self, key: str) -> bool:
+        """Whether it has this key, and lies in the partition that keys like it belong into."""
+        return (self.key, self.partition) == (key.encode(), log.home(self.topic, key))
+
     @property
     def content(self) -> bytes:
         """A digest of headers and value: what it says, wherever it lies."""

@@ -53,7 +53,7 @@ class Submissions:
         if submission_id is None or self._known.get(submission_id) != record.content:
             if (record.topic, record.content) not in self._passed_over:
                 self._findings.append(Finding("O2", f"{record.place} is no submission of the gateway's", record.event))
-        elif record.key != (record.said("ce_subject") or "").encode():
+        elif not record.is_under(record.said("ce_subject") or ""):
             self._findings.append(Finding("O2", f"{record.place} is not under its subject's key", record.event))
 
     async def end(self) -> list[Finding]:
@@ -105,7 +105,7 @@ class Log:
         subject, number, content = known
         if record.content != content:
             self._found(f"{record.place} differs from the log", event_id)
-        if record.key != str(subject).encode():
+        if not record.is_under(str(subject)):
             self._found(f"{record.place} is not under its subject's key", event_id)
         if event_id in self._missing:
             self._missing.discard(event_id)
@@ -135,6 +135,7 @@ class Outcomes:
         self._inbox: dict[Named, tuple[str, int, bytes, UUID | None]] = {}
         self._received: dict[Named, UUID] = {}  # under which id, where the inbox has another: told to both
         self._unsaid: set[Named] = set()
+        self._twice: set[Named] = set()  # what another copy conflicted with
         self._findings: list[Finding] = []
 
     @classmethod
@@ -158,9 +159,9 @@ class Outcomes:
             strange.discard(event)
             if seen._inbox.get(event, NEVER_DECIDED)[3] != row["id"]:
                 seen._received[event] = row["id"]
-        # A conflict takes a number too; then the end of the first has an earlier one.
         conflicts = await gateway.fetch("SELECT source, event_id FROM outcome WHERE code = 'conflict'")
-        seen._unsaid = seen._inbox.keys() - strange - {(row["source"], row["event_id"]) for row in conflicts}
+        seen._twice = {(row["source"], row["event_id"]) for row in conflicts}
+        seen._unsaid = seen._inbox.keys() - strange
         return seen
 
     def see(self, record: Record) -> None:
@@ -180,7 +181,7 @@ class Outcomes:
             return
         if number > last:
             self._found(record, event, f"{record.place} tells of {event} what its decider does not know")
-        elif {record.key, *map(str.encode, _names(record))} != {to.encode()}:
+        elif set(_names(record)) != {to} or not record.is_under(to):
             self._found(record, event, f"{record.place} is not under the submission {to} that it tells of")
         elif code == "conflict":
             return
@@ -191,7 +192,8 @@ class Outcomes:
                 self._found(record, event, f"{record.place} says {state}, the inbox {known}")
         elif number == last and told != said:
             self._found(record, event, f"{record.place} says {state} otherwise than the inbox")
-        if number == last:
+        # A conflict takes a number too; then the end of the first has an earlier one.
+        if number == last or (event in self._twice and (state, told) == (known, said)):
             self._unsaid.discard(event)
 
     def _found(self, record: Record, event: Named | None, text: str) -> None:
@@ -202,12 +204,14 @@ class Outcomes:
         """What was wrong, and what was never said."""
         # Asked after reading: what goes while the topic is read is missed by nobody.
         if self._unsaid and await shortened(self._bootstrap, outcome_topic(self.service)):
-            query = """SELECT source, event_id, number FROM outcome
+            query = """SELECT source, event_id, number, state, code FROM outcome
                        WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
             names = [source for source, _ in self._unsaid], [event_id for _, event_id in self._unsaid]
             async for row in rows(self._gateway, query, *names):
                 event = (row["source"], row["event_id"])
-                if row["number"] == self._inbox[event][1]:
+                known, last, *_ = self._inbox[event]
+                first = event in self._twice and row["code"] != "conflict" and row["state"] == known
+                if row["number"] == last or first:
                     self._unsaid.discard(event)
         unsaid = [Finding("O2", f"{self.service}: the end of {e} was never said", e) for e in sorted(self._unsaid)]
         return [*self._findings, *unsaid]

@@ -13,12 +13,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from aiokafka import TopicPartition
-from aiokafka.partitioner import murmur2
 
-from contracts.topics import TOPICS
 from servicekit import database
 from servicekit.database import Connection
-from servicekit.log import Records
+from servicekit.log import Records, home
 from servicekit.message import Message, decode
 from servicekit.projector import Event, Projection
 
@@ -170,5 +168,4 @@ class Bulk:
 
 def _at_home(subject: UUID, message: Message) -> bool:
     """Whether it lies where its writer puts the subject's events; else some may be in another partition."""
-    home: int = (murmur2(str(subject).encode()) & 0x7FFFFFFF) % TOPICS[message.topic].partitions
-    return message.partition == home
+    return message.partition == home(message.topic, str(subject))

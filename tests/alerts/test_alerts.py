@@ -209,6 +209,12 @@ FAULTS = [
         17,
     ),
     Fault(
+        "OcopDatabaseAlone",
+        {f'cnpg_collector_up{{service="registry",pod="registry-db-{n}"}}': "0x{}" for n in (1, 2, 3)},
+        OF,
+        17,
+    ),
+    Fault(
         "OcopArchiveFails",
         {
             'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-1"}': "30x{}",

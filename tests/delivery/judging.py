@@ -34,7 +34,7 @@ async def judge(
     unsettled = await oracle.wait_until_quiet(bootstrap, urls, QUIET_S)
     unsettled += await mails.wait_until_sent(urls["notifications"], QUIET_S)
     findings = await oracle.find(bootstrap, urls, verdict.refused(entries) | set(refused))
-    findings += await verdict.compare(bootstrap, urls["gateway"], entries)
+    findings += await verdict.compare(bootstrap, urls, entries)
     findings += await verdict.reachable(gateway, keys, entries, seed)
     findings += await mails.compare(mailbox, urls["notifications"], cuts)
     findings = [finding for finding in findings if not (names(finding, thrown) or excuses(finding, excused or {}))]

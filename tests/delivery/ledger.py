@@ -7,7 +7,7 @@ last line is cut off: it had not been fsynced, so nothing had been sent for it.
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,17 @@ NO_RETRY_AFTER = " without Retry-After"  # behind the code of one that is unavai
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A send with its answer. `request` tells which went out together, `attempt` how often before."""
+    """A send with its answer. `request` tells which went out together, `attempt` how often before.
+
+    Of two moments the later one has the higher number.
+    """
 
     request: int
     attempt: int
     sending: Sending
     answer: Answer
+    sent: int = field(default=0, compare=False)  # the moment before it
+    told: int | None = field(default=None, compare=False)  # the moment after its answer
 
 
 class Ledger:
@@ -97,16 +102,17 @@ class Ledger:
 
 def read(path: Path) -> list[Entry]:
     """Every send, in order, with its answer."""
-    sent: list[tuple[int, int, Sending]] = []
-    answers: dict[int, Answer] = {}
-    for line in _lines(path):
+    entries: list[Entry] = []
+    for moment, line in enumerate(_lines(path)):
         if "send" in line:
-            assert line.pop("send") == len(sent), "a send is missing"
-            sent.append((line.pop("request"), line.pop("attempt"), Sending(**line | {"ends": tuple(line["ends"])})))
+            assert line.pop("send") == len(entries), "a send is missing"
+            request, attempt = line.pop("request"), line.pop("attempt")
+            sending = Sending(**line | {"ends": tuple(line["ends"])})
+            entries.append(Entry(request, attempt, sending, UNKNOWN, moment))
         else:
             number = line.pop("answer")
-            answers[number] = Answer(**line)
-    return [Entry(*each, answers.get(number, UNKNOWN)) for number, each in enumerate(sent)]
+            entries[number] = replace(entries[number], answer=Answer(**line), told=moment)
+    return entries
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.submission import SUBMISSIONS, WITHDRAWN
 from ocop.rules.evidence import Finding
-from tests.delivery import judging, ledger, verdict
+from tests.delivery import decisions, judging, ledger, verdict
 from tests.delivery.ledger import INTENTS, UNKNOWN, Answer, Entry, Ledger, Sending
 from tests.delivery.load import Load, enrolled
 from tests.delivery.stream import ALONE, LANES, RACES, WHOLE, Lane
@@ -39,6 +39,25 @@ def test_the_ledger_outlives_its_sender(tmp_path: Path) -> None:
     assert ledger.read(path)[2] == Entry(0, 1, replace(SENDING, id="e2"), UNKNOWN)
     for each in (first, again):
         each.close()
+
+
+@pytest.mark.parametrize(
+    ("log", "found"), [("abc", []), ("bac", []), ("acb", ["c"]), ("cab", ["c"]), ("xabc", ["x"]), ("abcx", [])]
+)
+def test_what_was_sent_after_an_answer_stands_behind_what_was_answered(
+    tmp_path: Path, log: str, found: list[str]
+) -> None:
+    book = Ledger(tmp_path / "ledger")
+    a, b = book.before([replace(SENDING, id=each) for each in "ab"])  # on their way at the same time
+    book.after([b], [Answer("accepted")])
+    book.after([a], [Answer("unavailable")])
+    book.after(book.before([replace(SENDING, id="a")], request=a, attempt=1), [Answer("duplicate")])
+    book.after(book.before([replace(SENDING, id="c")]), [Answer("accepted")])
+    book.after(book.before([replace(SENDING, id="x")]), [UNKNOWN])
+    book.close()
+    applied = [(SENDING.source, each) for each in log]
+    wrong = decisions.in_order([applied], ledger.read(tmp_path / "ledger"))
+    assert [each.who for each in wrong] == [(SENDING.source, each) for each in found]
 
 
 def test_the_same_seed_sends_the_same() -> None:
@@ -82,7 +101,7 @@ async def test_a_load_is_told_and_found_as_it_was_meant(
         assert load.forms.keys() == forms
         under_test.refused = verdict.refused(entries)
         await under_test.settled()
-        found = await verdict.compare(kafka_topics, under_test.urls["gateway"], entries)
+        found = await verdict.compare(kafka_topics, under_test.urls, entries)
         found += await verdict.reachable(gateways[0], keys, entries, SEED)
         assert [str(each) for each in found] == []
         assert await _broken(under_test, entries) == []
@@ -104,7 +123,11 @@ BREAKS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("duplicate", {"said": "accepted"}, {}, "O1 .* was accepted 2 times"),
     ("refused", {"said": "accepted"}, {}, "O1 .* was accepted and is not in the gateway"),
 ]
-# What is done to the gateway's table, at last.
+# What is done to the registry's log, and then to the gateway's table.
+MISDECIDED = [
+    ("payload = before.payload", "O4 registry: event 2 of .* is not as it is decided again"),
+    ("recorded_at = before.recorded_at", "O4 registry: event 2 of .* is recorded before the one before it"),
+]
 SPOILT = [
     ("payload = payload || ' '", "O2 .* goes on as other than it came"),
     ("payload = payload || ' '", "O2 .* is on no topic as it was accepted"),
@@ -116,7 +139,7 @@ async def _broken(under_test: System, entries: Sequence[Entry]) -> list[str]:
     """The breaks that were not found."""
 
     async def says(finding: str, changed: Sequence[Entry]) -> bool:
-        found = await verdict.compare(under_test.bootstrap, under_test.urls["gateway"], changed)
+        found = await verdict.taken(under_test.bootstrap, under_test.urls["gateway"], changed)
         return any(re.match(finding, str(each)) for each in found)
 
     missed = []
@@ -127,6 +150,15 @@ async def _broken(under_test: System, entries: Sequence[Entry]) -> list[str]:
         entry = entries[place]
         spoilt = replace(entry, answer=replace(entry.answer, **answer), sending=replace(entry.sending, **sending))
         if not await says(finding, [*entries[:place], spoilt, *entries[place + 1 :]]):
+            missed.append(finding)
+    for change, finding in MISDECIDED:
+        await under_test.execute(
+            "registry",
+            f"""UPDATE event SET {change} FROM event before WHERE event.sequence = 2 AND before.sequence = 1
+                AND (before.aggregate, before.subject) = (event.aggregate, event.subject)""",  # noqa: S608  # from above
+        )
+        found = await decisions.compare(under_test.urls, entries)
+        if not any(re.match(finding, str(each)) for each in found):
             missed.append(finding)
     for change, finding in SPOILT:
         await under_test.execute("gateway", f"UPDATE submission SET {change}")  # noqa: S608  # from above

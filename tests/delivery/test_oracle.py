@@ -84,6 +84,11 @@ BREAKS: list[tuple[str, str, str]] = [
     ("gateway", "DELETE FROM submission WHERE event_id = 'o3'", "O1 registry"),
     (
         "registry",
+        "UPDATE held SET payload = payload || ' ' WHERE event_id = 'waits'",
+        f"O1 registry: {WAITS} is held otherwise than it was accepted",
+    ),
+    (
+        "registry",
         "UPDATE held SET reason = 'behind' WHERE event_id = 'waits'",
         f"O1 registry: {WAITS} stands behind nothing",
     ),
@@ -233,8 +238,12 @@ async def test_a_stranger_on_a_topic_is_found(quiet: System, kafka_topics: str) 
     waits = next(each for each in outcomes if b'"late"' in each.value and each.said("ce_subjectsequence") == "1")
     ended = json.dumps(json.loads(waits.value) | {"state": "rejected"}).encode()
     otherwise = await producer.send_and_wait(waits.topic, ended, waits.key, headers=list(waits.headers))
-    # The same under no key, and to one who never sent it.
+    # The same under no key, in a partition that is not its key's, and to one who never sent it.
     keyless = await producer.send_and_wait(waits.topic, waits.value, headers=list(waits.headers))
+    elsewhere = (waits.partition + 1) % TOPICS[waits.topic].partitions
+    astray = await producer.send_and_wait(
+        waits.topic, waits.value, waits.key, partition=elsewhere, headers=list(waits.headers)
+    )
     submission, nobody = waits.said("ce_subject") or "", "00000000-0000-4000-8000-000000000003"
     to_nobody = await producer.send_and_wait(
         waits.topic,
@@ -252,8 +261,9 @@ async def test_a_stranger_on_a_topic_is_found(quiet: System, kafka_topics: str) 
         assert any(f"O2 {place.topic}/{place.partition}@{place.offset} is not " in each for each in findings), place
     place = f"O2 {otherwise.topic}/{otherwise.partition}@{otherwise.offset}"
     assert any(each.startswith(f"{place} says rejected, the inbox applied") for each in findings)
-    place = f"O2 {keyless.topic}/{keyless.partition}@{keyless.offset}"
-    assert any(each.startswith(f"{place} is not under the submission") for each in findings)
+    for lost in (keyless, astray):
+        place = f"O2 {lost.topic}/{lost.partition}@{lost.offset}"
+        assert any(each.startswith(f"{place} is not under the submission") for each in findings)
     place = f"O2 {to_nobody.topic}/{to_nobody.partition}@{to_nobody.offset}"
     assert any(each.startswith(f"{place} tells of {LATE} to another submission") for each in findings)
     assert any("is not in the log" in each for each in findings)
@@ -302,6 +312,22 @@ async def test_an_end_that_a_reader_passed_over_was_said_all_the_same(quiet: Sys
     )
     await connection.close()
     assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
+
+
+async def test_an_end_was_said_though_another_copy_was_told_of_a_conflict_since(quiet: System) -> None:
+    gateway = await database.connect(quiet.databases["gateway"].superuser)
+    await gateway.execute(
+        """INSERT INTO outcome (source, event_id, submission_id, number, tenant, state, code, params, event_ids)
+           SELECT source, event_id, gen_random_uuid(), number + 1, tenant, 'rejected', 'conflict', '{}', '{}'
+           FROM outcome WHERE event_id = 'again'"""
+    )
+    await gateway.close()
+    await quiet.execute("registry", "UPDATE inbox SET outcome_seq = outcome_seq + 1 WHERE event_id = 'again'")
+    assert await oracle.examine(quiet.bootstrap, quiet.urls) == []
+    await quiet.execute("registry", "UPDATE inbox SET code = 'x' WHERE event_id = 'again'")
+    findings = await oracle.examine(quiet.bootstrap, quiet.urls)
+    unsaid = "O2 registry: the end of ('/provinces/2025-68/test', 'again') was never said"
+    assert any(each.startswith(unsaid) for each in findings), findings
 
 
 async def test_what_was_refused_is_found_where_it_should_not_be(quiet: System) -> None:

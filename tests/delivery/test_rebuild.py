@@ -17,11 +17,10 @@ from typing import Any
 import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 from national.projections import PROJECTIONS
 
 from ocop.history.events import owner_registered, product_registered
-from servicekit import database
+from servicekit import database, log
 from servicekit.database import Connection, Pool
 from servicekit.message import Message
 from servicekit.rebuilding import shadow
@@ -258,8 +257,7 @@ async def _is(national: National, query: str, rows: list[tuple[Any, ...]]) -> bo
 
 def _home(message: Message) -> int:
     """The partition in which its subject's events lie."""
-    home: int = (murmur2((message.named("subject") or "").encode()) & 0x7FFFFFFF) % 12
-    return home
+    return log.home(message.topic, message.named("subject") or "")
 
 
 @pytest.mark.parametrize("later", [True, False], ids=["later", "before"])
@@ -478,7 +476,7 @@ async def test_nobody_notices_a_rebuild_under_load(
         entries = ledger.read(tmp_path / "ledger")
         under_test.refused = verdict.refused(entries)
         await under_test.settled(90)
-        assert await verdict.compare(kafka_topics, under_test.urls["gateway"], entries) == []
+        assert await verdict.compare(kafka_topics, under_test.urls, entries) == []
 
 
 async def _sent(load: Load, events: int) -> bool:

@@ -205,7 +205,7 @@ async def drill(bootstrap: str, databases: Databases, directory: Path, seed: int
         await oracle.wait_until_quiet(bootstrap, under_test.urls, 90)
         await made.ask_again()
         await under_test.settled(90)
-        found = [str(each) for each in await verdict.compare(bootstrap, under_test.urls["gateway"], entries)]
+        found = [str(each) for each in await verdict.compare(bootstrap, under_test.urls, entries)]
         assert [each for each in found if not any(text in each for text in made.excused)] == []
         assert {end for end in (await made.final_outcomes()).values() if " " in end} == set(), "decided otherwise"
 

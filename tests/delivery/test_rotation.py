@@ -71,7 +71,7 @@ async def under_load(under_test: System, directory: Path) -> AsyncIterator[Load]
     entries = ledger.read(directory / "ledger")
     under_test.refused |= verdict.refused(entries)
     await under_test.settled(60)
-    found = await verdict.compare(under_test.bootstrap, under_test.urls["gateway"], entries)
+    found = await verdict.compare(under_test.bootstrap, under_test.urls, entries)
     assert [str(finding) for finding in found] == []
     assert all(each.process.poll() is None for each in under_test.processes), "nobody was started again"
 

@@ -14,6 +14,7 @@ from contracts.envelope import canonical
 from contracts.topics import TOPICS
 from ocop.rules.evidence import Connection, Finding, Named, digest, records, rows, uuid_of
 from servicekit import database
+from tests.delivery import decisions
 from tests.delivery.ledger import NO_RETRY_AFTER, Entry
 
 SAMPLED = 200  # submissions that are asked for with other keys
@@ -38,8 +39,13 @@ def refused(ledger: Iterable[Entry]) -> set[Named]:
     return {event for event, answers in said.items() if answers == {"refused"}}
 
 
-async def compare(bootstrap: str, gateway_url: str, ledger: Sequence[Entry]) -> list[Finding]:
-    """Findings by the ledger, the gateway's table and the topics of submissions."""
+async def compare(bootstrap: str, urls: Mapping[str, str], ledger: Sequence[Entry]) -> list[Finding]:
+    """Findings by the ledger, the gateway's table, the topics of submissions and the logs."""
+    return [*await taken(bootstrap, urls["gateway"], ledger), *await decisions.compare(urls, ledger)]
+
+
+async def taken(bootstrap: str, gateway_url: str, ledger: Sequence[Entry]) -> list[Finding]:
+    """The same without the logs: what the gateway took, and what went on from there."""
     gateway = await database.connect(gateway_url, name="verdict")
     try:
         kept, findings = await _gateway(gateway)

@@ -32,6 +32,25 @@ MUTANTS = (
         "               ORDER BY aggregate, id",
         f"{TEST}::test_two_polls_of_one_subject_take_turns",
     ),
+    Mutant(
+        "state-before-lock",
+        "a subject's state is read under its lock",
+        (
+            Edit(
+                DECIDER,
+                "        await batch.lock(keys)\n        drained",
+                "        arrived = [(arrival.key, arrival.message) for arrival in arrivals if arrival.key]\n"
+                "        await self._load(connection, batch, arrived)\n"
+                "        await batch.lock(keys)\n        drained",
+            ),
+            Edit(
+                DECIDER,
+                "            batch.states.update({(name, subject): found for subject, found in states.items()})",
+                "            batch.states = {(name, each): found for each, found in states.items()} | batch.states",
+            ),
+        ),
+        f"tests/{TEST}::test_two_polls_of_one_subject_take_turns",
+    ),
     mutant(
         "no-inbox",
         "an id that is in the inbox repeats its outcome",

@@ -419,6 +419,9 @@ async def test_two_polls_of_one_subject_take_turns(pool: Pool, province: Provinc
     await second
     rows = await pool.fetch("SELECT sequence, headers->>'ce_subjectsequence' AS said FROM event ORDER BY sequence")
     assert [tuple(row) for row in rows] == [(1, "1"), (2, "2"), (3, "3")]
+    documents = "jsonb_array_length(convert_from(payload, 'UTF8')::jsonb->'documents')"
+    rows = await pool.fetch(f"SELECT {documents} FROM event ORDER BY sequence")  # noqa: S608  # from above
+    assert [tuple(row) for row in rows] == [(1,), (2,), (3,)]
 
 
 async def numbers_said(pool: Pool) -> list[int]:

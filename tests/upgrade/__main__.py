@@ -124,7 +124,7 @@ async def _judge(
 ) -> list[str]:
     left = await oracle.wait_until_quiet(under_test.bootstrap, under_test.urls, QUIET_S)
     findings = await oracle.find(under_test.bootstrap, under_test.urls, verdict.refused(entries))
-    findings += await verdict.compare(under_test.bootstrap, under_test.urls["gateway"], entries)
+    findings += await verdict.compare(under_test.bootstrap, under_test.urls, entries)
     findings += await verdict.reachable(gateway, keys, entries, seed)
     told = await oracle.told(under_test.bootstrap, under_test.urls, findings)
     return [*left, *told, *(f"an answer of ours was {e.answer}" for e in entries if e.answer.said == "unknown")]
