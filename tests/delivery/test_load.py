@@ -11,6 +11,7 @@ import pytest
 
 from contracts.submission import SUBMISSIONS, WITHDRAWN
 from ocop.rules.evidence import Finding
+from servicekit import database
 from tests.delivery import decisions, judging, ledger, verdict
 from tests.delivery.ledger import INTENTS, UNKNOWN, Answer, Entry, Ledger, Sending
 from tests.delivery.load import Load, enrolled
@@ -151,15 +152,16 @@ async def _broken(under_test: System, entries: Sequence[Entry]) -> list[str]:
         spoilt = replace(entry, answer=replace(entry.answer, **answer), sending=replace(entry.sending, **sending))
         if not await says(finding, [*entries[:place], spoilt, *entries[place + 1 :]]):
             missed.append(finding)
+    registry = await database.connect(under_test.databases["registry"].superuser)
     for change, finding in MISDECIDED:
-        await under_test.execute(
-            "registry",
+        await registry.execute(
             f"""UPDATE event SET {change} FROM event before WHERE event.sequence = 2 AND before.sequence = 1
                 AND (before.aggregate, before.subject) = (event.aggregate, event.subject)""",  # noqa: S608  # from above
         )
         found = await decisions.compare(under_test.urls, entries)
         if not any(re.match(finding, str(each)) for each in found):
             missed.append(finding)
+    await registry.close()
     for change, finding in SPOILT:
         await under_test.execute("gateway", f"UPDATE submission SET {change}")  # noqa: S608  # from above
         if not await says(finding, entries):
