@@ -34,6 +34,7 @@ def make(directory: Path) -> list[str]:
         file, unfinished = directory / name, directory / f".{name}"
         if file.exists() and file.stat().st_size:
             continue
+        unfinished.unlink(missing_ok=True)  # of a run that was killed; it could be read only
         unfinished.write_text(_password())  # a full disk or a kill leaves no empty password
         unfinished.chmod(0o444)
         unfinished.replace(file)

@@ -170,7 +170,7 @@ async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
                 since = int((sought.since - EARLIER).timestamp() * 1000)
                 found = await consumer.offsets_for_times(dict.fromkeys(ends, since))
                 first = {p: each.offset if (each := found.get(p)) is not None else ends[p] for p in ends}
-            async for records in log.records(consumer, first, ends, FETCHED):
+            async for records in log.what_stays(consumer, first, ends, FETCHED):
                 lines += [
                     ("kafka", f"{record.topic}/{record.partition}@{record.offset}: {_type(record.headers)}")
                     for record in records

@@ -73,17 +73,20 @@ async def heads(connection: Connection, keys: Iterable[Key]) -> dict[Key, Head]:
     return {(row["queue"], row["subject"]): Head(row["id"], row["reason"], row["ready"]) for row in rows}
 
 
-async def rows(connection: Connection, keys: Iterable[Key], limit: int) -> dict[Key, list[HeldRow]]:
-    """The first `limit` rows of each subject, in order, decoded."""
+async def rows(
+    connection: Connection, keys: Iterable[Key], limit: int, *, only_ready: bool = False
+) -> dict[Key, list[HeldRow]]:
+    """The first `limit` rows of each subject, in order, decoded; of all, or of those that may be tried now."""
     keys = list(keys)
     if not keys:
         return {}
     found = await connection.fetch(
         """SELECT h.* FROM unnest($1::text[], $2::uuid[]) AS k(queue, subject),
-             LATERAL (SELECT * FROM held WHERE queue = k.queue AND subject = k.subject
+             LATERAL (SELECT * FROM held WHERE queue = k.queue AND subject = k.subject AND (ready OR NOT $4)
                       ORDER BY coalesce(n, id) LIMIT $3) h""",
         *_split(keys),
         limit,
+        only_ready,
     )
     result: dict[Key, list[HeldRow]] = {}
     for row in found:

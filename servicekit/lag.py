@@ -40,7 +40,9 @@ class Lag:
             there = {partition: end for partition, end in ends.items() if partition.topic == topic}
             unread = sum(max(0, end - stands.get(partition, end)) for partition, end in there.items())
             looked_at, then = self._looks.setdefault(topic, (now, there))
-            if all(stands.get(partition, end) >= end for partition, end in then.items()):
+            # Its log may have been made anew meanwhile, and be shorter.
+            due = {partition: min(end, there.get(partition, end)) for partition, end in then.items()}
+            if all(stands.get(partition, end) >= end for partition, end in due.items()):
                 self._read_at[topic] = looked_at
                 self._looks[topic] = now, there
             self._told[topic] = unread, now - self._read_at.setdefault(topic, now) if unread else 0.0

@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from ipaddress import IPv6Address, ip_address
 
 from limits import RateLimitItem, RateLimitItemPerSecond
@@ -114,7 +114,7 @@ def address_of(request: Request) -> str:
 
 class PerAddress:
     """Middleware: limits what one address may ask of these paths; `refused` makes the answer. Of what is under way for
-    it only its share is worked on, the rest waits for that."""
+    it, and is `costly`, only its share is worked on, the rest waits for that."""
 
     def __init__(
         self,
@@ -125,9 +125,10 @@ class PerAddress:
         shares: Shares,
         concerns: Callable[[str], bool],
         refused: Callable[[str, Limited], Response],
+        costly: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._app, self._meter, self._at_once, self._shares = app, meter, at_once, shares
-        self._concerns, self._refused = concerns, refused
+        self._concerns, self._costly, self._refused = concerns, costly, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
@@ -137,7 +138,8 @@ class PerAddress:
         address = address_of(Request(scope))
         try:
             await self._meter.take(address)
-            async with self._at_once.one(address), self._shares.one(address):
+            costly = self._costly(scope["path"])
+            async with self._at_once.one(address), self._shares.one(address) if costly else nullcontext():
                 await self._app(scope, receive, send)
         except Limited as limited:
             await self._refused(scope["path"], limited)(scope, receive, send)

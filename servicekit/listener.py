@@ -12,7 +12,6 @@ from servicekit.database import Connection
 from servicekit.held import Changes, HeldRow, Key
 from servicekit.message import Message
 
-MOST_OF_A_SUBJECT = 1000  # failed records that are looked at: a submission has a handful of outcomes
 Take = Callable[[Connection, Sequence[Message]], Awaitable[None]]
 
 
@@ -86,8 +85,8 @@ class Listener:
 
 async def _marked(connection: Connection, keys: Sequence[Key]) -> list[HeldRow]:
     """The first row of each subject that is marked to be tried again."""
-    found = await held.rows(connection, keys, MOST_OF_A_SUBJECT)
-    return [row for rows in found.values() if (row := next((row for row in rows if row.ready), None))]
+    found = await held.rows(connection, keys, 1, only_ready=True)
+    return [row for rows in found.values() for row in rows]
 
 
 def _place(message: Message) -> Key | None:

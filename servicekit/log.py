@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.partitioner import murmur2
 
 from contracts.topics import TOPICS
@@ -85,3 +85,17 @@ async def records(
             if wanted:
                 yield wanted
         unread = {p for p in unread if p not in done and await consumer.position(p) < ends[p]}
+
+
+async def what_stays(consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets, most: int) -> AsyncIterator[Records]:
+    """The same, for who only looks on: what retention takes before it is read is passed over."""
+    stands = dict(starts)
+    while True:
+        try:
+            async for found in records(consumer, stands, ends, most):
+                stands[TopicPartition(found[-1].topic, found[-1].partition)] = found[-1].offset + 1
+                yield found
+            return
+        except OffsetOutOfRangeError:
+            begins = await consumer.beginning_offsets(list(stands))
+            stands = {partition: max(stand, begins[partition]) for partition, stand in stands.items()}

@@ -241,12 +241,12 @@ class Runner(ConsumerRebalanceListener):
                 METRICS.retries.labels(type(error).__name__).inc()
                 log.warning("poll put off", error=repr(error))
                 late = isinstance(error, database.TOO_LATE)
+                if late and time.monotonic() - started > BUDGET_S / 2:  # alone each may end in time, in what is left
+                    log.error("poll ends too late each time, taking its records one by one")
+                    await self._one_by_one(poll, started)
+                    return
             self._health.heard()
             await backoff.wait()
-        if late:  # too much at once, or an engine that is slow: alone each may end in time
-            log.error("poll ends too late each time, taking its records one by one")
-            await self._one_by_one(poll, time.monotonic())
-            return
         for partition in poll:
             self._put_back(partition)
 
@@ -350,7 +350,8 @@ class Runner(ConsumerRebalanceListener):
             await self._commit_group_offsets()
 
     async def _commit_group_offsets(self) -> None:
-        """For whoever wants to know how far the group is; nothing of ours trusts them."""
+        """For whoever wants to know how far the group is: the backfill lane, and what scales by lag. No reader trusts
+        them."""
         if not self._group_offsets:
             return
         self._group_commit_due = time.monotonic() + 1.0
@@ -360,6 +361,9 @@ class Runner(ConsumerRebalanceListener):
                 await self._subscription.consumer.commit(offsets)
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.info("group offset not committed", error=repr(error))
+            # A quiet topic brings no later one, and would seem unread.
+            ours = {partition: offset for partition, offset in offsets.items() if partition in self._stands}
+            self._group_offsets = ours | self._group_offsets
 
     async def _one_by_one(self, poll: Poll, started: float) -> None:
         """Each record in its own transaction, without rows that are held; five times alone and it is put aside. What

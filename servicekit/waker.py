@@ -13,6 +13,7 @@ from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
 from servicekit.health import Health
 from servicekit.held import Key
+from servicekit.metrics import METRICS
 from servicekit.patience import alone
 
 log = structlog.get_logger(__name__)
@@ -48,9 +49,13 @@ class Waker:
                         await handler.drain(connection, keys)
                         failpoint("drain-before-commit")
             except Exception as error:
-                if database.is_outage(error):
+                if isinstance(error, database.TOO_LATE):  # too much at once: alone each may end in time
+                    METRICS.retries.labels(type(error).__name__).inc()
+                    log.warning("drain ends too late, taking its heads one by one", error=repr(error))
+                elif database.is_outage(error):
                     raise
-                log.exception("drain failed, taking its heads one by one")
+                else:
+                    log.exception("drain failed, taking its heads one by one")
                 keys = await self._drain_one_by_one(handler)
             if keys:
                 self._committed()

@@ -133,7 +133,7 @@ async def records(bootstrap: str, topic: str) -> AsyncIterator[Record]:
     """Every record of a topic that is there now, from its start, in the order of each partition."""
     async with log.opened(bootstrap, "ocop-oracle") as consumer:
         starts, ends = await log.limits(consumer, [topic])
-        async for found in log.records(consumer, starts, ends, FETCHED):
+        async for found in log.what_stays(consumer, starts, ends, FETCHED):
             for each in found:
                 yield Record(topic, each.partition, each.offset, each.key, tuple(each.headers), each.value or b"")
 

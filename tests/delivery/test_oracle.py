@@ -1,11 +1,13 @@
 """The oracle sees what it is there to see: each planted break is found, and named by its rule."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import OffsetOutOfRangeError
 from national.projections import PROJECTIONS
 
 from contracts.topics import TOPICS
@@ -424,6 +426,21 @@ async def test_what_retention_has_taken_is_not_missed_as_long_as_the_gateway_kno
         "O3 notifications: nothing asks for rejected",
     ):
         assert any(each.startswith(expected) for each in findings), findings
+
+
+async def test_who_looks_on_passes_over_what_retention_takes_meanwhile(quiet: System) -> None:
+    topic = "ocop.registry.outcome"
+    async with log.opened(quiet.bootstrap, "test") as consumer:
+        starts, before = await log.limits(consumer, [topic])
+        await _forget(quiet.bootstrap, [topic])
+        producer = await start_producer(quiet.bootstrap, "test")
+        await asyncio.gather(*(producer.send_and_wait(topic, b"later", partition=each.partition) for each in starts))
+        await producer.stop()
+        ends = {partition: end + 1 for partition, end in before.items()}
+        with pytest.raises(OffsetOutOfRangeError):
+            assert [found async for found in log.records(consumer, starts, ends, 10)]
+        stays = [each.value async for found in log.what_stays(consumer, starts, ends, 10) for each in found]
+        assert stays == [b"later"] * len(ends)
 
 
 async def _forget(bootstrap: str, topics: Sequence[str]) -> None:

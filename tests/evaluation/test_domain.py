@@ -478,6 +478,14 @@ def state(*events: Event) -> RecognitionState:
     return verdict.state
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_who_has_more_recognitions_than_there_may_be_gets_no_other(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    """As of the time before there was a bound."""
+    grown = state(*(renewed(str(n)) for n in range(4)))
+    monkeypatch.setattr("evaluation.domain.MOST_RECOGNITIONS", 4 - more)
+    assert word(decide_recognition(grown, submission(renewed("5")), KNOWN)) == "too-many-recognitions"
+
+
 def one(*events: Event) -> Recognition:
     (recognition,) = state(*events).recognitions
     return recognition

@@ -59,6 +59,14 @@ MUTANTS = (
         f"{TEST}::test_a_poll_that_always_ends_too_late_is_taken_one_by_one",
     ),
     mutant(
+        "drained-too-late-for-ever",
+        "what was held and takes too long at once is taken one by one",
+        "servicekit/waker.py",
+        "if isinstance(error, database.TOO_LATE):",
+        "if False:",
+        "servicekit/test_waker.py::test_heads_that_are_too_much_at_once_are_tried_one_by_one",
+    ),
+    mutant(
         "counted-before-commit",
         "what is rolled back and tried again is counted once",
         "servicekit/database.py",

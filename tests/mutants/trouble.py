@@ -291,8 +291,9 @@ MUTANTS = (
         "listeners-queue",
         "nothing stands behind a record without a number",
         "servicekit/listener.py",
-        "next((row for row in rows if row.ready), None)",
-        "next((row for row in rows[:1] if row.ready), None)",
+        "found = await held.rows(connection, keys, 1, only_ready=True)",
+        "heads = await held.rows(connection, keys, 1)\n"
+        "    found = {key: [row for row in rows if row.ready] for key, rows in heads.items()}",
         "servicekit/test_listener.py::test_one_behind_another_that_failed_is_tried_all_the_same",
     ),
     mutant(

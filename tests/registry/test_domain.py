@@ -192,6 +192,15 @@ def state(*events: Event) -> Any:
     return verdict.state
 
 
+@pytest.mark.parametrize("more", [1, 2])
+def test_who_has_more_documents_than_there_may_be_can_mend_them(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    """As of the time before there was a bound."""
+    grown = state(owner(), *(owner_updated(on=day) for day in days(4)))
+    monkeypatch.setattr("registry.domain.MOST_DOCUMENTS", 5 - more)
+    mended, added = (decide_owner(grown, submission(owner_updated(on=day)), KNOWN) for day in days(5)[-2:])
+    assert (word(mended), word(added)) == ("→ updated", "too-many-documents")
+
+
 # -------------------------------------------------------------------- documents and their days
 
 

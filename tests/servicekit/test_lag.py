@@ -48,6 +48,20 @@ def test_readers_of_one_process_are_told_together(monkeypatch: pytest.MonkeyPatc
     assert told() == (0, 0)
 
 
+def test_a_log_that_was_made_anew_is_read_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shorter than it was at the last look, and may stay so for long."""
+    now = 1000.0
+    monkeypatch.setattr("servicekit.lag.time.monotonic", lambda: now)
+    reader = Lag(["test.lag"])
+    reader.look(at(first=1000), at(first=1000), ())
+    for end in (3, 4):
+        now += 3600
+        assert reader.look(at(first=end), at(first=end), ()) == 0
+    now += 30
+    assert reader.look(at(first=4), at(first=5), ()) == 1
+    assert told() == (1, 30)
+
+
 def test_a_stopped_topic_is_not_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies on it is told as it was last seen; that it stands still is said by another metric."""
     now = 1000.0

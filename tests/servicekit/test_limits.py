@@ -93,6 +93,7 @@ def _limited(app: ASGIApp, per_second: int, at_once: int, share: int) -> PerAddr
         at_once=AtOnce("test", at_once),
         shares=Shares(share),
         concerns=lambda path: path != "/health/live",
+        costly=lambda path: path != "/cheap",
         refused=lambda path, error: Response(path, 429, {"Retry-After": str(error.retry_after_s)}),
     )
 
@@ -120,6 +121,10 @@ async def test_an_address_has_its_share_of_the_work() -> None:
         for _ in range(100):
             await asyncio.sleep(0)
         assert most == 3
+        asked += [asyncio.create_task(one.get("/cheap")) for _ in range(4)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert most == 7, "what costs little is no part of a share"
         go_on.set()
         assert {(await each).status_code for each in asked} == {200}
 

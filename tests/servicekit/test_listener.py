@@ -112,3 +112,25 @@ async def test_one_behind_another_that_failed_is_tried_all_the_same(pool: Pool) 
             await listener.drain(connection, await listener.ready(connection, 500))
     assert taken == [2, 3]
     assert await pool.fetchval("SELECT count(*) FROM held") == 1
+
+
+async def test_one_behind_a_thousand_that_failed_is_tried_all_the_same(pool: Pool) -> None:
+    taken: list[int | None] = []
+
+    async def take(connection: Connection, messages: Sequence[Message]) -> None:
+        taken.extend(message.named_number("subjectsequence") for message in messages)
+
+    listener = Listener([TOPIC], take)
+    async with pool.acquire() as connection, connection.transaction():
+        failed = outcome("waiting", UUID(int=1), number=1)
+        await listener.fail(connection, failed, {"class": "KeyError", "text": "a bug"})
+    columns = "queue, subject, reason, headers, payload, topic, partition"
+    await pool.execute(
+        f"""INSERT INTO held ({columns}, "offset", ready)
+            SELECT {columns}, 1 + place, place = 1001 FROM held, generate_series(1, 1001) place"""  # noqa: S608  # from above
+    )
+    async with pool.acquire() as connection, connection.transaction():
+        keys = await listener.ready(connection, 500)
+        await listener.drain(connection, keys)
+        assert await listener.ready(connection, 500) == []
+    assert taken == [1]

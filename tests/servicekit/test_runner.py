@@ -53,10 +53,13 @@ class Consumer:
     def assignment(self) -> set[TopicPartition]:
         return {FIRST, SECOND}
 
-    async def commit(self, offsets: Any) -> None:
-        """Group offsets matter to nobody; aiokafka tries for as long as no broker answers."""
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """As aiokafka's tries for as long as no broker answers."""
         if self.away:
             await asyncio.Event().wait()
+        self.committed |= offsets
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {partition: self.begins.get(partition, 0) for partition in partitions}
@@ -424,6 +427,23 @@ async def test_a_poll_that_always_ends_too_late_is_taken_one_by_one(
     await reading.poll((FIRST, 0), (FIRST, 1))
     assert reading.handler.handled == [(0, 0), (0, 1)]
     assert await reading.where(FIRST) == 2
+
+
+async def test_group_offsets_that_a_broker_did_not_take_are_said_again(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a quiet topic no later one would follow, and whoever asks for the lag would think that all is unread."""
+    monkeypatch.setattr("servicekit.runner.GROUP_COMMIT_S", 0.05)
+    for partition in (FIRST, SECOND):
+        await reading.row(partition, 0)
+        reading.stands(partition, 0)
+    reading.consumer.away = True
+    await reading.poll((FIRST, 0), (FIRST, 1), (SECOND, 0))
+    assert (await reading.where(FIRST), reading.consumer.committed) == (2, {})
+    reading.consumer.away = False
+    await reading.runner.on_partitions_revoked([SECOND])
+    await reading.runner._commit_group_offsets()
+    assert reading.consumer.committed == {FIRST: 2}, "who reads the other now says so himself"
 
 
 async def test_what_retention_has_emptied_is_settled_without_a_record(reading: Reading) -> None:

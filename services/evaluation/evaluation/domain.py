@@ -94,7 +94,7 @@ def _told(
 def _issued(data: Issued, submission: Submission, found: Mapping[str, Recognition]) -> Recognition | Rejected:
     if data.recognition_ref in found:
         return Rejected("recognition-exists", "/data/recognition_ref", {"recognition_ref": data.recognition_ref})
-    if len(found) == MOST_RECOGNITIONS:
+    if len(found) >= MOST_RECOGNITIONS:
         return Rejected("too-many-recognitions", "/data/recognition_ref", {"max": MOST_RECOGNITIONS})
     fields = data.model_dump(exclude={"product"})
     if isinstance(data, RecognitionRenewed):

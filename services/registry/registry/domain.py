@@ -122,7 +122,7 @@ def _updated(
 ) -> Decision | Rejected:
     """With this document in its place among the others."""
     kept = [other for other in state.documents if other.from_ != document.from_]
-    if len(kept) == MOST_DOCUMENTS:
+    if len(kept) == len(state.documents) >= MOST_DOCUMENTS:  # in the place of another it adds none
         return Rejected("too-many-documents", "/data/effective_on", {"max": MOST_DOCUMENTS})
     documents = tuple(sorted([*kept, document], key=lambda each: each.from_ or date.min))
     return _decided(state.model_copy(update={"documents": documents}), type_)
