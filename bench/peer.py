@@ -151,7 +151,7 @@ async def run(bench: Bench, limit: Limit, made: Worker, tasks: int) -> dict[str,
         when the first is seen."""
         rows = await connection.fetchval(
             f"""SELECT count(*) FROM {TABLE}
-                WHERE (subject, sequence) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[]))""",  # noqa: S608
+                WHERE (subject, sequence) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[]))""",  # noqa: S608  # from above
             [subject for subject, _ in made.ends.values()],
             [sequence for _, sequence in made.ends.values()],
         )

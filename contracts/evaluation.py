@@ -34,6 +34,7 @@ SETS: Final = {
     "ornamental": range(23, 26),
     "tourism": range(26, 27),
 }
+TERM_MONTHS: Final = 36  # of a recognition: QĐ 26/2026/QĐ-TTg, Điều 4 khoản 3; 148/QĐ-TTg had the same
 LEVELS: Final = ("district", "province", "ministry")
 SOURCES: Final = ("act", "register", "press")
 # Điều 8 khoản 1, điểm a to e; "dd" is the Vietnamese letter đ, which stands between d and e.

@@ -191,6 +191,14 @@ class PartialDate(str):
         return handler(schema) | {"pattern": f"^{_PARTIAL}$", "examples": ["2025", "2025-06", "2025-06-19"]}
 
 
+FIRST_DAY: Final = date(2018, 1, 1)  # of what has no date: the programme began then
+
+
+def span(day: PartialDate | None, stated_on: date) -> tuple[date, date]:
+    """The first and the last day, both included, that a date can mean which was stated on a day."""
+    return (day.lo(), min(day.hi(), stated_on)) if day else (FIRST_DAY, stated_on)
+
+
 TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 _time = re.compile(TIME)
 EARLIEST_TIME: Final = datetime(2018, 1, 1, tzinfo=VIETNAM)

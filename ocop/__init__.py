@@ -10,7 +10,12 @@ The map, from the engines outward:
 - ``passwords``: those of services that others start, a file for each.
 - ``supervision``: the processes, under ``supervisor``, and those that it lost.
 - ``stack``: ``up``, ``down`` and ``status``, made of the parts above.
+- ``services``, ``databases``: which there are, and how a command reaches what each keeps.
+- ``demo``, ``history``: what provinces published, submitted and compared; ``mailbox`` takes the mails meanwhile.
+- ``oracle`` with ``rules``, ``quiet``, ``trace``: whether anything was lost, and one event's whole way.
+- ``tenant``, ``mail``, ``dlq``, ``consumer``, ``backfill``, ``restore``, ``rebuild``: what operators do, by the
+  services' own stores, handlers and projections.
 - ``__main__``: the commands.
 
-Services are started as processes; nothing here imports their insides.
+Services run as processes of their own, whatever a command does.
 """

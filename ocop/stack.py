@@ -50,7 +50,7 @@ class Status:
 
 def instances(memory: Memory) -> Iterator[Instance]:
     """The service processes that the record asks for."""
-    for service in services.built():
+    for service in services.SERVICES:
         for number in range(1, memory.replicas.get(service.name, 1) + 1):
             yield Instance(service, number)
 
@@ -92,7 +92,7 @@ def _database_url(memory: Memory, service: Service, role: str) -> str:
 
 def application_urls(memory: Memory) -> dict[str, str]:
     """The database of every service that can be started, for its application role, by its name on the wire."""
-    return {service.wire: application_url(memory, service) for service in services.built()}
+    return {service.wire: application_url(memory, service) for service in services.SERVICES}
 
 
 def service_url(memory: Memory, instance: Instance) -> str:
@@ -212,7 +212,7 @@ async def provide(memory: Memory, say: Say) -> None:
     """Make databases, roles and topics on engines that answer, and bring schemas up to date. Raises OcopError."""
     say("Databases, roles, migrations, topics")
     servers: dict[str, list[Service]] = {}
-    for service in services.built():
+    for service in services.SERVICES:
         servers.setdefault(postgres_url(memory, service), []).append(service)
     for url, theirs in servers.items():
         await provision.databases(url, theirs, {role: memory.password(role) for each in theirs for role in each.roles})
@@ -221,7 +221,7 @@ async def provide(memory: Memory, say: Say) -> None:
 
 async def provide_elsewhere(memory: Memory, say: Say) -> None:
     """The same for the services that others start, once their engines answer. Raises OcopError."""
-    for url in {postgres_url(memory, service) for service in services.built()}:
+    for url in {postgres_url(memory, service) for service in services.SERVICES}:
         await postgres.wait_until_answers(url, ENGINE_SECONDS)
     await kafka.wait_until_answers(kafka_bootstrap(memory), ENGINE_SECONDS)
     await provide(memory, say)

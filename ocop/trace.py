@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +15,9 @@ from contracts.topics import DECIDERS, TOPICS, domain_topic, outcome_topic
 from ocop import stack
 from ocop.databases import memory
 from ocop.errors import OcopError
-from ocop.rules.evidence import READERS, Named, uuid_of
-from servicekit import database, log
+from ocop.rules.evidence import READERS, Databases, Named, opened, uuid_of
+from servicekit import log
 
-Databases = Mapping[str, asyncpg.Connection]
 Line = tuple[str, str]  # where, what
 
 MOMENT = "%Y-%m-%d %H:%M:%S"
@@ -54,11 +52,7 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> l
     Reads the topics from the moment of its receipt on; all of them for one that the gateway does not have. Raises
     OcopError if it is nowhere.
     """
-    async with AsyncExitStack() as opened:
-        databases = {}
-        for service, url in urls.items():
-            databases[service] = connection = await database.connect(url, name="ocop-trace")
-            opened.push_async_callback(connection.close)
+    async with opened(urls, "ocop-trace") as databases:
         sought, lines = await _received(databases, name)
         lines += await _waiting_to_be_sent(databases, sought)
         found = await _on_topics(bootstrap, sought)

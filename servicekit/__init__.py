@@ -13,8 +13,8 @@
 - `setback`    refuses to go on from a database that knows less than it has said
 - `service`    puts these together behind one `run`
 
-What operators do stands in `audit`: `retry` and `skip` of held rows; going on after the `breaker` has stopped a topic;
-`adopt`, `republish` and `rebuilding`, after a loss.
+What operators do, each act recorded by `audit`: `retry` and `skip` of held rows; going on after the `breaker` has
+stopped a topic; `adopt`, `republish` and `rebuilding`, after a loss.
 
 The rest is ground: `settings`, `database`, `connection`, `migrate`, `access`, `kafka`, `log`, `topic_ids`,
 `header_names`, `failure`, `limits`, `http`, `health`, `healthcheck`, `lag`, `logs`, `metrics`, `observer`, `tracing`,

@@ -64,8 +64,8 @@ class _Context(ssl.SSLContext):
 
 @cache
 def context() -> ssl.SSLContext | None:
-    """The process's, or None in the clear. Raises ValidationError, naming the variable; ssl.SSLError if a file is no
-    PEM."""
+    """The TLS context of all Kafka clients of this process, or None without TLS. Raises ValidationError, naming the
+    variable; ssl.SSLError if a file is no PEM."""
     files = Tls()
     return None if files.ca_file is None else _Context(ssl.PROTOCOL_TLS_CLIENT, files)
 

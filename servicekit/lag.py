@@ -30,8 +30,8 @@ class Lag:
     def look(
         self, stands: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], stopped: Collection[str]
     ) -> int:
-        """Tells of where its partitions end and where its reading of them stands; returns how many records it has not
-        read, without those of stopped topics: that they stand still is said by another."""
+        """Sets the metrics by how far its partitions have been read and where they end; returns how many records are
+        unread. Stopped topics are left out: `ocop_topic_stopped` speaks of those."""
         now, all_unread = time.monotonic(), 0
         for topic in self._topics:
             if topic in stopped:

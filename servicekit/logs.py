@@ -10,8 +10,8 @@ import structlog
 
 
 class Damped(logging.Filter):
-    """Lets aiokafka say each thing once in ten seconds, and how often it would have said it besides: while a broker is
-    away it has thousands of lines to say."""
+    """Lets aiokafka say each thing once in ten seconds, with the number of repeats that were left out: while a broker
+    is away it has thousands of lines to say."""
 
     MOST: Final = 1000  # things remembered
 

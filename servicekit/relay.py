@@ -42,6 +42,15 @@ EPOCHS_S = 10.0  # how long the ids of topics are believed
 TAKE_OVER_EVERY_S = 0.02  # well below RETRY_S, in which a leader that was cut off tries again
 LEADER_IDLE_S = SEND_TIMEOUT_S + 5  # a leader that is stopped, not dead, loses the lock too
 _LOCK = 0x0C0B_0002  # held by the one that sends
+# Of an engine, or of the way to it: the next attempt may do.
+INTERRUPTIONS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    KafkaError,
+    TimeoutError,
+    OSError,
+)
 
 Row = asyncpg.Record | Mapping[str, Any]  # of the outbox, or of what is said again
 Place = tuple[TopicPartition, int]  # where a record lies
@@ -73,14 +82,7 @@ class Relay:
             while True:
                 try:
                     await self._lead()
-                except (
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    asyncpg.InternalClientError,
-                    KafkaError,
-                ) as error:
-                    log.warning("relay interrupted", error=repr(error))
-                except (TimeoutError, OSError) as error:
+                except INTERRUPTIONS as error:
                     log.warning("relay interrupted", error=repr(error))
                 await self._drop_producer()
                 await asyncio.sleep(RETRY_S)
@@ -269,9 +271,9 @@ async def replicas(connection: Connection, service: str) -> int:
 
 
 async def take_over(connection: Connection, service: str) -> None:
-    """Makes this connection the one that sends. A leader that there is gets cut off, and is given the time in which
-    what it has under way ends; so is one that may have lost the lock a moment ago, if any replica of the service is up.
-    The replicas go on deciding, and fill the outbox."""
+    """Makes this connection the one that sends: cuts off the present leader, and waits until nothing that it sent can
+    still be under way. It waits also if any replica is up, for one may just have lost the lock. The replicas go on
+    deciding, and fill the outbox."""
     up = await replicas(connection, service)
     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK) and not up:
         return

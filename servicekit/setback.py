@@ -67,7 +67,7 @@ async def said_beyond(
 
 
 def ours(records: Iterable[Message]) -> list[Message]:
-    """Those that the service has said: `decode` takes nothing else, whoever threw it there."""
+    """Those that the service has written: what anybody else has put there does not decode."""
     return [record for record in records if record.envelope is not None]
 
 

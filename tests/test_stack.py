@@ -20,15 +20,15 @@ import pytest
 
 from ocop import stack
 from ocop.home import Home
-from ocop.services import built
+from ocop.services import SERVICES
 from ocop.supervision import Supervisor, members
 from tests.engines import Engines
 
 COMMAND_SECONDS = 180
 
 # The engines and one process of each service, but two of the first.
-REPLICATED = built()[0].name
-NAMES = sorted(["kafka", "postgres", "mailbox", f"{REPLICATED}-2", *(service.name for service in built())])
+REPLICATED = SERVICES[0].name
+NAMES = sorted(["kafka", "postgres", "mailbox", f"{REPLICATED}-2", *(service.name for service in SERVICES)])
 
 
 class Stack:
@@ -104,7 +104,7 @@ def test_settings_and_replicas_are_remembered(running: Stack) -> None:
 
 def test_secrets_are_for_the_user_alone(running: Stack) -> None:
     memory = running.home.recall()
-    assert len(set(memory.passwords.values())) == len(memory.passwords) >= 3 * len(built()) + 2
+    assert len(set(memory.passwords.values())) == len(memory.passwords) >= 3 * len(SERVICES) + 2
     for path in (running.home.path, running.home.logs, running.home.record, running.home.path / "supervisord.conf"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     for process in members(running.home):
@@ -258,7 +258,7 @@ async def test_engines_that_are_there_already_are_used(engines: Engines, tmp_pat
         assert done.returncode == 0, done.stderr
         await asyncio.to_thread(one.up)  # remembered
         names = sorted(line.process.name for line in await stack.status(one.home))
-        assert names == sorted(["mailbox", *(service.name for service in built())])
+        assert names == sorted(["mailbox", *(service.name for service in SERVICES)])
         assert not (one.home.path / "kafka").exists()
         assert not (one.home.path / "postgres").exists()
     finally:

@@ -6,6 +6,7 @@ Topics and tables may be larger than the memory, so nothing here keeps them: a r
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,7 +15,7 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from contracts.topics import TOPICS
-from servicekit import log
+from servicekit import database, log
 from servicekit.message import from_json
 
 # Who reads which numbered topics.
@@ -95,6 +96,17 @@ class Witness(Protocol):
     def see(self, record: Record) -> None: ...
 
     async def end(self) -> list[Finding]: ...
+
+
+@asynccontextmanager
+async def opened(urls: Mapping[str, str], name: str) -> AsyncIterator[Databases]:
+    """A connection to each database, by service; `name` is what the server knows them by."""
+    async with AsyncExitStack() as stack:
+        databases = {}
+        for service, url in urls.items():
+            databases[service] = connection = await database.connect(url, name=name)
+            stack.push_async_callback(connection.close)
+        yield databases
 
 
 async def skipped(connection: Connection) -> set[tuple[str, UUID, int]]:

@@ -198,7 +198,7 @@ BREAKS: Final = (
         "a root that can be written",
         _main("registry", "securityContext/readOnlyRootFilesystem", False),
     ),
-    Break("writes_to_scratch_only", "no scratch", _main("registry", "volumeMounts/2/mountPath", "/var/tmp")),  # noqa: S108
+    Break("writes_to_scratch_only", "no scratch", _main("registry", "volumeMounts/2/mountPath", "/var/tmp")),  # noqa: S108  # the break
     Break("writes_to_scratch_only", "none for operators", _no_scratch),
     Break("is_pinned_by_digest", "a tag", _main("registry", "image", "registry.ocop.example/ocop-interconnect:1.0")),
     Break(

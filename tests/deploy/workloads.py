@@ -124,7 +124,7 @@ def writes_to_scratch_only(found: Manifests) -> Iterator[str]:
     for workload in [*found.workloads("service"), *found.workloads("migration"), *found.workloads("operator")]:
         scratch = [v["name"] for v in template(workload)["spec"]["volumes"] if "emptyDir" in v]
         mounts = {m["mountPath"]: m["name"] for m in containers(workload)[0]["volumeMounts"]}
-        if mounts.get("/tmp") not in scratch:  # noqa: S108
+        if mounts.get("/tmp") not in scratch:  # noqa: S108  # a container's
             yield f"{title(workload)}: no scratch at /tmp"
 
 

@@ -11,7 +11,7 @@ from tests.engines import Database
 from tests.history.lookup import fold, look_up, open_book
 from tests.national.asking import all_products, as_counted, ask, asking, question
 from tests.national.feed import at_once, empty, fill
-from tests.unit.test_national_domain import BY, DAYS, FILTERS, INDICATORS, PROVINCES, products, small_histories
+from tests.national.test_domain import BY, DAYS, FILTERS, INDICATORS, PROVINCES, products, small_histories
 
 MAPS = st.sampled_from(("2004", "2025"))
 QUESTIONS = st.one_of(

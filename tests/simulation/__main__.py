@@ -79,11 +79,11 @@ def main() -> int:
     for failure in failed:
         print(failure)  # noqa: T201  # a command
     for name, counter in total.items():
-        print(f"{name}: {sum(counter.values())}")  # noqa: T201
+        print(f"{name}: {sum(counter.values())}")  # noqa: T201  # a report
         for what, count in counter.most_common(150):
-            print(f"  {count:8} {what}")  # noqa: T201
+            print(f"  {count:8} {what}")  # noqa: T201  # a report
     seconds = time.monotonic() - started
-    print(f"seed {options.seed}: {played} histories in {seconds:.0f} s, {len(failed)} chunks failed")  # noqa: T201
+    print(f"seed {options.seed}: {played} histories in {seconds:.0f} s, {len(failed)} chunks failed")  # noqa: T201  # a report
     return 1 if failed or played < options.histories else 0
 
 
@@ -115,7 +115,7 @@ def _work(shrink: bool) -> int:
                     error.__notes__ = error.__notes__[:1]  # the history; hypothesis says it again, at length
                     failed = f"seed {seed}:\n{traceback.format_exc(limit=-6)}"
                 result = {"failed": failed, "histories": Machine.histories, "rules": Machine.tally}
-                print(json.dumps(result | {"awaits": Machine.awaits, "faults": Machine.faults}), flush=True)  # noqa: T201
+                print(json.dumps(result | {"awaits": Machine.awaits, "faults": Machine.faults}), flush=True)  # noqa: T201  # for who started it
         finally:
             runner.run(entered.__aexit__(None, None, None))
     return 0

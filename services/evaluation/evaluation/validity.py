@@ -6,11 +6,11 @@ from typing import Final
 
 from dateutil.relativedelta import relativedelta
 
-from contracts.evaluation import Recognition
+from contracts.evaluation import TERM_MONTHS, Recognition
+from contracts.fields import span
 
-FIRST_DAY: Final = date(2018, 1, 1)  # of what has no date: the programme began then
 ONE_DAY: Final = timedelta(days=1)
-TERM: Final = relativedelta(months=36)  # QĐ 26/2026/QĐ-TTg, Điều 4 khoản 3; 148/QĐ-TTg had the same
+TERM: Final = relativedelta(months=TERM_MONTHS)
 
 
 def valid_the_day_before(recognition: Recognition, others: Iterable[Recognition]) -> Recognition | None:
@@ -34,8 +34,7 @@ def valid_the_day_before(recognition: Recognition, others: Iterable[Recognition]
 
 def _issue(recognition: Recognition) -> tuple[date, date]:
     """The first and the last day on which it can have been issued."""
-    stated_on, issued_on = recognition.origin.stated_on, recognition.issued_on
-    return (issued_on.lo(), min(issued_on.hi(), stated_on)) if issued_on else (FIRST_DAY, stated_on)
+    return span(recognition.issued_on, recognition.origin.stated_on)
 
 
 def _can_have_ended(recognition: Recognition, issued: date, day: date) -> bool:

@@ -45,7 +45,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
     app.add_middleware(
         PerAddress,
         meter=Meter("requests of an address", settings.address_requests_s),
-        at_once=AtOnce("requests of an address at once", settings.key_requests_at_once),
+        at_once=AtOnce("requests of an address at once", settings.address_requests_at_once),
         shares=Shares(settings.half_of_pool),
         concerns=lambda path: not path.startswith(("/v1/", "/health/", "/metrics")),
         refused=lambda _, error: _limited(error),

@@ -38,4 +38,7 @@ class Settings(settings.Settings):
     address_requests_s: Annotated[
         int, Field(ge=1, description="requests a second of one address without a key, on the same average")
     ] = 50
+    address_requests_at_once: Annotated[
+        int, Field(ge=1, description="most requests of one address without a key under way")
+    ] = 16
     body_timeout_s: Annotated[int, Field(ge=1, description="seconds in which a request's body must have come")] = 30

@@ -25,13 +25,12 @@ from uuid import UUID
 from dateutil.relativedelta import relativedelta
 
 from contracts import provinces
-from contracts.evaluation import Recognition, RecognitionState
-from contracts.fields import PartialDate
+from contracts.evaluation import TERM_MONTHS, Recognition, RecognitionState
+from contracts.fields import span
 from contracts.marketplace import CLOSED_ON, ListingState
 from contracts.registry import OwnerDocument, OwnerState, ProductDocument, ProductState
 
-FIRST_DAY: Final = date(2018, 1, 1)  # of what has no date: the programme began then
-TERM: Final = relativedelta(months=36)  # QĐ 26/2026/QĐ-TTg, Điều 4 khoản 3; 148/QĐ-TTg had the same
+TERM: Final = relativedelta(months=TERM_MONTHS)
 ONE_DAY: Final = timedelta(days=1)
 # The kinds of owner that figures tell apart; the last three have a merged total besides, for reports often merge them.
 KINDS: Final = (
@@ -231,11 +230,6 @@ def offers(state: ListingState) -> list[Offer]:
         for day_from, day_to in pairwise(sorted({lo, hi, ends_lo, ends_hi}))
         if lo <= day_from < ends_hi
     ]
-
-
-def span(partial: PartialDate | None, stated_on: date) -> tuple[date, date]:
-    """The first and the last day, both included, that a date can mean which was stated on a day."""
-    return (partial.lo(), min(partial.hi(), stated_on)) if partial else (FIRST_DAY, stated_on)
 
 
 def _certificate(recognition: Recognition) -> Certificate:

@@ -10,9 +10,9 @@ from datetime import date
 from typing import Final
 
 from contracts.evaluation import Recognition, RecognitionState
-from contracts.fields import Origin, PartialDate
+from contracts.fields import Origin, PartialDate, span
 from contracts.registry import OwnerState, ProductState
-from national.domain import TERM, span
+from national.domain import TERM
 
 WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "term-not-36-months": (

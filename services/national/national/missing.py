@@ -60,8 +60,8 @@ async def of_topics(connection: Connection, topics: Collection[str]) -> Missing:
 
 
 async def of_subjects(connection: Connection, subjects: Iterable[tuple[str, UUID]]) -> Missing:
-    """What is held, and what was passed over, of these subjects by their topics; passed over for ever, for that event
-    is not among theirs.
+    """How much is held, and was passed over, of these subjects by their topics. What was passed over counts for ever,
+    for it is not in the list of a subject's events.
     """
     topics, ids = zip(*subjects, strict=True)
     row = await connection.fetchrow(

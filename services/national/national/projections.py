@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.evaluation import RecognitionState
-from contracts.fields import Origin, local_date
+from contracts.fields import Origin, local_date, span
 from contracts.marketplace import ListingState
 from contracts.names import Key
 from contracts.registry import OwnerState, ProductState
@@ -48,7 +48,7 @@ def owner_rows(event: Event) -> Rows:
     """The owner (chủ thể) and the days on which each of its documents holds."""
     state = _state(event, OwnerState)
     made_by = event.id
-    closed = domain.span(state.closed.closed_on, state.closed.origin.stated_on) if state.closed else (None, None)
+    closed = span(state.closed.closed_on, state.closed.origin.stated_on) if state.closed else (None, None)
     periods = domain.owner_periods(state)
     return {
         "owner": [(state.id, state.namespace, state.ref, *closed, made_by)],
@@ -61,7 +61,7 @@ def product_rows(event: Event) -> Rows:
     state = _state(event, ProductState)
     made_by = event.id
     end = state.discontinued
-    discontinued = domain.span(end.discontinued_on, end.origin.stated_on) if end else (None, None)
+    discontinued = span(end.discontinued_on, end.origin.stated_on) if end else (None, None)
     return {
         "product": [(state.id, state.namespace, state.ref, *discontinued, made_by)],
         "product_period": [
