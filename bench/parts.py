@@ -196,6 +196,13 @@ async def measure_rebuild(session: Session) -> Result:
     return {"read": events, "rounds": rounds}
 
 
+async def measure_growth(session: Session) -> Result:
+    """Once, of fifty times as many: whether the rate holds."""
+    session.forget("product")
+    events = 50 * session.events
+    return {"read": events, "rounds": [await rebuild.run(session.bench, events, session.subjects)]}
+
+
 async def measure_tracing(session: Session) -> Result:
     """Without, a share and all, so often that chance evens out."""
     session.forget("product")
@@ -217,6 +224,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "floods": measure_floods,
     "freshness": measure_freshness,
     "rebuild": measure_rebuild,
+    "growth": measure_growth,
     "queries": measure_queries,
     "memory": measure_memory,
     "backfill": measure_backfill,

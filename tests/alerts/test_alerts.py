@@ -57,6 +57,7 @@ def well() -> Series:
         }
     return found | {
         'ocop_mails_oldest_seconds{service="notifications"}': "0 5x{}",
+        CONFLICTS: "3x{}",
         # Time begins in 1970: who last sent at 0 has been silent since.
         'ocop_province_last_received_timestamp_seconds{service="gateway",tenant="2025-68"}': "0+60x{}",
         'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}': "0+999x{}",
@@ -115,6 +116,7 @@ class Fault:
 OF = {"service": "registry"}
 TOPIC = OF | {"topic": "t"}
 LOST, BORN = (f'ocop_records_lost_{end}{{service="registry",topic="t"}}' for end in ("total", "created"))
+CONFLICTS = 'ocop_answers_total{service="gateway",tenant="2025-68",status="conflict",code="conflict"}'
 REQUESTS_FAILED = 'ocop_requests_total{service="registry",status="5xx"}'
 IN_TIME = 'ocop_submission_seconds_bucket{service="gateway",state="applied",le="10.0"}'
 FAULTS = [
@@ -139,6 +141,10 @@ FAULTS = [
     # Born while nobody looked; and after such a while born again, in a process that was started anew.
     Fault("OcopRecordsLost", {LOST: "_x60 5x{}", BORN: "_x60 1200x{}"}, TOPIC, 62),
     Fault("OcopRecordsLost", {LOST: "5x30 _x30 3x{}", BORN: "-60x30 _x30 3600x{}"}, TOPIC, 62),
+    *(
+        Fault("OcopIdsUsedTwice", {CONFLICTS: values}, {"tenant": "2025-68"}, at)
+        for values, at in (("3+1x{}", 15), ("_x30 25x{}", 32))
+    ),
     Fault("OcopTopicLost", {'ocop_topics_lost{service="registry"}': "0 2x{}"}, OF, 3),
     Fault(
         "OcopNumberMissing",

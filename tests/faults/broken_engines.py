@@ -43,6 +43,7 @@ async def broker_dies(stage: Stage) -> None:
 async def database_dies(stage: Stage) -> None:
     """`kill -9` in the middle of requests and decisions, twice."""
     stage.cuts += 2
+    unavailable = stage.load.answers["unavailable"]
     for _ in range(2):
         enough = stage.load.sent + stage.chance.randint(1, 50)
         while stage.load.sent < enough:
@@ -52,6 +53,8 @@ async def database_dies(stage: Stage) -> None:
         stage.mended()
         await stage.engines.start_postgres()
         await asyncio.sleep(stage.chance.uniform(1, 4))
+    stage.figures["answered 503 meanwhile"] = stage.load.answers["unavailable"] - unavailable
+    stage.expect(stage.load.answers["unavailable"] > unavailable, "the gateways say that they take nothing")
 
 
 # -------------------------------------------------------------------- full disks
@@ -120,8 +123,8 @@ async def _up(engine: Engine, answers: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def slow_database(stage: Stage) -> None:
-    """Every answer of PostgreSQL comes half a second late, so a handler takes seconds for a poll: slower, but nobody
-    leaves, and memory stays flat."""
+    """Every answer of PostgreSQL comes half a second late, and one handler takes two seconds more for each poll: slower
+    it gets, but nobody leaves, and memory stays flat."""
     thrown_out, memory = _thrown_out(stage), _memory(stage)
     before = await _lag(stage)
     for host in stage.hosts:
@@ -222,7 +225,12 @@ FAULTS = (
     Fault("F10", "PostgreSQL killed under load, twice", database_dies),
     Fault("F11", "no room for PostgreSQL's WAL", no_room_for_wal, disk=(WAL, 512)),
     Fault("F12", "no room for Kafka's topics", no_room_for_topics, disk=(LOGS, 192), well_s=BROKER_S),
-    Fault("F13", "every answer of PostgreSQL half a second late", slow_database),
+    Fault(
+        "F13",
+        "every answer of PostgreSQL half a second late, and evaluation two seconds slower",
+        slow_database,
+        modules={"evaluation": "tests.faults.slow_evaluation"},
+    ),
     Fault(
         "F21",
         "retention passes stopped readers; the group's offsets deleted",

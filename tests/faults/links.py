@@ -11,6 +11,7 @@ from tests.faults.proxy import Proxy
 from tests.waiting import until
 
 OLD = ("broken", "late", "forgotten")
+FELT_S = 0.25  # an answer takes some hundredths of a second
 SESSION_S = 6  # OCOP_SESSION_TIMEOUT_MS of the system under test
 
 
@@ -70,10 +71,14 @@ async def one_by_one(stage: Stage) -> None:
     """All four links, one after the other, each in a way and for a time of its own, some at the same time."""
     links = [link for host in stage.hosts for link in host.links]
     stage.cuts += len(links)
+    began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for link in stage.chance.sample(links, len(links)):
             group.create_task(_troubled(stage, link))
             await asyncio.sleep(stage.chance.uniform(2, 6))
+    tries = stage.load.took(began, time.monotonic())
+    stage.figures["longest answer meanwhile, s"] = round(tries[-1], 1) if tries else None
+    stage.expect(tries and tries[-1] > FELT_S, "somebody waits longer for an answer than he ever does")
 
 
 async def _troubled(stage: Stage, link: Proxy) -> None:

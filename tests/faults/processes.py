@@ -15,7 +15,7 @@ from contracts.topics import TOPICS
 from ocop.rules.evidence import partitions
 from servicekit import database
 from tests.delivery.healing import SENDERS
-from tests.delivery.system import SERVICES
+from tests.delivery.system import SERVICES, Process
 from tests.faults.frame import WELL_S, Fault, Stage
 
 PLACES = ("before-transaction", "before-commit", "after-commit", "relay-sent", "drain-before-commit")
@@ -26,28 +26,30 @@ FEWEST_TURNS = 5
 
 
 async def failpoints(stage: Stage) -> None:
-    """Deciders die at each place where they may, the postman between a mail and its mark."""
+    """Deciders die at each place where they may, a projector beside its commit, the postman between a mail and its
+    mark."""
     places = stage.chance.sample(PLACES, len(PLACES))
     stage.cuts += 1
     async with asyncio.TaskGroup() as group:
         group.create_task(_die_at(stage, "notifications", ["mail-sent"]))
+        group.create_task(_die_at(stage, "national", ["before-commit", "after-commit"]))
         for number, service in enumerate(DECIDING):
             group.create_task(_die_at(stage, service, places[number :: len(DECIDING)]))
 
 
 async def gateway_commits(stage: Stage) -> None:
     """A gateway dies between its commit and its answer, on each host; its clients send the same again."""
-    await _die_at(stage, "gateway", ["request-committed"] * 2)
+    for host in stage.hosts:
+        await _dies_at(stage, host.processes["gateway"], "request-committed")
 
 
 async def _die_at(stage: Stage, service: str, places: Sequence[str]) -> None:
     for place in places:
-        await _dies_at(stage, service, place)
+        await _dies_at(stage, stage.chance.choice(stage.hosts).processes[service], place)
 
 
-async def _dies_at(stage: Stage, service: str, place: str) -> None:
-    """Of one replica: armed, dead, started again as it was."""
-    process = stage.chance.choice(stage.hosts).processes[service]
+async def _dies_at(stage: Stage, process: Process, place: str) -> None:
+    """Armed, dead, started again as it was."""
     process.send(signal.SIGTERM)
     await asyncio.to_thread(process.process.wait, 30)
     plain = process.environment
@@ -57,7 +59,7 @@ async def _dies_at(stage: Stage, service: str, place: str) -> None:
     while not dying.done():
         await asyncio.sleep(0.5)
         if place == "relay-sent":
-            await _new_leader(stage, service)
+            await _new_leader(stage, process.service)
     await dying
     process.environment = plain
     process.launch()
@@ -168,7 +170,7 @@ async def _fence(bootstrap: str, partition: TopicPartition, producer_id: int, ep
 
 
 FAULTS = (
-    Fault("F1", "a decider dies at each failpoint, the postman after a mail", failpoints),
+    Fault("F1", "a decider dies at each failpoint, a projector and the postman at theirs", failpoints),
     Fault("F2", "a gateway dies between commit and answer", gateway_commits),
     Fault("F8", "a host stands still past its session (SIGSTOP), and goes on", stands_still),
     Fault("F9", "rebalance storm: replicas come and go", storm),

@@ -217,6 +217,23 @@ async def test_nobody_takes_anothers_ids_even_in_its_own_name(walls: Walls) -> N
         await connection.close()
 
 
+@pytest.mark.parametrize(("tenant", "passes"), [("2025-68", True), ("2025-80", False), ("", False)])
+async def test_nothing_goes_out_in_anothers_name(walls: Walls, tenant: str, passes: bool) -> None:
+    connection = await database.connect(walls.made.http)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", tenant)
+            said = """INSERT INTO outbox (topic, key, headers, payload)
+                      VALUES ('ocop.submission.registry', '', '{"ce_tenant": "2025-68"}', '')"""
+            if passes:
+                await connection.execute(said)
+            else:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+                    await connection.execute(said)
+    finally:
+        await connection.close()
+
+
 async def test_the_bound_still_sees_the_whole_outbox(walls: Walls) -> None:
     async with walls.gateway.http_pool.acquire() as connection:
         row = await connection.fetchrow("SELECT * FROM outbox_bound(100)")

@@ -1,4 +1,5 @@
-"""`make hostile`: requests that no honest sender makes, a million of them, on real services. The exit status tells."""
+"""`make hostile`: requests that no honest sender makes, as many as are asked for, on real services; two of three have a
+body. The exit status tells."""
 
 # ruff: noqa: T201  # it is a command
 

@@ -7,7 +7,7 @@ mutants that the rest of the design makes harmless: they must live, or they are 
 
 from typing import Final
 
-from tests.mutants import deciding, intake, numbered, reading, rebuilding, sending, trouble
+from tests.mutants import deciding, intake, numbered, reading, rebuilding, sending, sides, trouble
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -18,4 +18,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *sending.MUTANTS,
     *trouble.MUTANTS,
     *rebuilding.MUTANTS,
+    *sides.MUTANTS,
 )
