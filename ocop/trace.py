@@ -55,7 +55,7 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> l
     async with opened(urls, "ocop-trace") as databases:
         sought, lines = await _received(databases, name)
         lines += await _waiting_to_be_sent(databases, sought)
-        found = await _on_topics(bootstrap, sought)
+        found = await _on_topics(bootstrap, databases, sought)
         if not (sought.services or found):
             raise OcopError(f"There is no submission {sought.text}, and no event of that id.")
         lines += found
@@ -155,8 +155,9 @@ async def _waiting_to_be_sent(databases: Databases, sought: Sought) -> list[Line
     return lines
 
 
-async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
+async def _on_topics(bootstrap: str, databases: Databases, sought: Sought) -> list[Line]:
     lines: list[Line] = []
+    stands = await _stands(databases)
     try:
         async with log.opened(bootstrap, "ocop-trace") as consumer:
             first, ends = await log.limits(consumer, TOPICS)
@@ -165,14 +166,30 @@ async def _on_topics(bootstrap: str, sought: Sought) -> list[Line]:
                 found = await consumer.offsets_for_times(dict.fromkeys(ends, since))
                 first = {p: each.offset if (each := found.get(p)) is not None else ends[p] for p in ends}
             async for records in log.what_stays(consumer, first, ends, FETCHED):
-                lines += [
-                    ("kafka", f"{record.topic}/{record.partition}@{record.offset}: {_type(record.headers)}")
-                    for record in records
-                    if sought.is_in(record.headers)
-                ]
+                for record in records:
+                    if sought.is_in(record.headers):
+                        place = f"{record.topic}/{record.partition}@{record.offset}"
+                        readers = stands.get((record.topic, record.partition), {})
+                        lines.append(("kafka", f"{place}: {_type(record.headers)}{_read_by(readers, record.offset)}"))
     except KafkaError as error:  # what the databases know is told all the same
         lines.append(("kafka", f"does not tell all that lies there: {error!r}"))
     return sorted(lines, key=lambda line: ("submission" not in line[1], line[1]))
+
+
+async def _stands(databases: Databases) -> dict[tuple[str, int], dict[str, int]]:
+    """Where each service stands in each partition that it reads."""
+    stands: dict[tuple[str, int], dict[str, int]] = {}
+    for service, connection in databases.items():
+        for row in await connection.fetch("SELECT topic, partition, next_offset FROM position"):
+            stands.setdefault((row["topic"], row["partition"]), {})[service] = row["next_offset"]
+    return stands
+
+
+def _read_by(readers: Mapping[str, int], offset: int) -> str:
+    """Who has read a record, and where the others stand."""
+    read = ", ".join(service for service, at in readers.items() if at > offset)
+    unread = "".join(f"; {service} stands at {at}" for service, at in readers.items() if at <= offset)
+    return (f", read by {read}" if read else ", read by nobody") + unread
 
 
 async def _decided(

@@ -1,5 +1,6 @@
 """`ocop trace`: where a submission is, from any of its names."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,9 @@ async def test_each_submission_is_followed_to_where_it_is(
             "kafka ocop.submission.registry/",
             "kafka ocop.registry.outcome/",
             "kafka ocop.registry.owner/",
+            ": vn.ocop.registry.owner.registered.v1, read by national",
+            ": vn.ocop.province.owner.registered.v1, read by registry",
+            ": vn.ocop.registry.outcome.applied.v1, read by gateway, notifications",
             "registry inbox: applied; 1 outcomes said",
             f"registry event {event_id}",
             "national applied: stands at 1 of this subject",
@@ -59,7 +63,9 @@ async def test_each_submission_is_followed_to_where_it_is(
         await under_test.submit([owner("CT-2", id_="late")])
         urls = {service: url for service, url in under_test.urls.items() if service != "national"}
         assert not await wait_until_quiet(kafka_topics, urls, 30)
-        assert "national NOT applied: stands at 0" in await followed("late")
+        late = await followed("late")
+        assert "national NOT applied: stands at 0" in late
+        assert re.search(r"owner.registered.v1, read by nobody; national stands at \d+$", late, re.MULTILINE)
 
         with pytest.raises(OcopError, match="no submission"):
             await trace(kafka_topics, under_test.urls, "nobody")
