@@ -33,7 +33,7 @@ async def run(asked: argparse.Namespace, stamp: str, wanted: list[str]) -> None:
         for what in wanted:
             print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
             started = time.monotonic()
-            result = await PARTS[what](session)
+            result = await PARTS[what].measure(session)
             took = round(time.monotonic() - started)
             result |= {"events": asked.events, "at": time.strftime("%Y-%m-%d %H:%M"), "took_s": took}
             show(result)

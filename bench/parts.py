@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 from typing import Any, Final
 
 from bench import (
@@ -69,7 +70,12 @@ class Session:
         return self.profiles / f"{name}.prof" if self.profiles else None
 
 
-Part = Callable[[Session], Awaitable[Result]]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What can be measured: by the module that says what it is."""
+
+    module: ModuleType
+    measure: Callable[[Session], Awaitable[Result]]
 
 
 async def measure_projection(session: Session) -> Result:
@@ -216,20 +222,20 @@ async def measure_weight(session: Session) -> Result:
 
 
 PARTS: Final[Mapping[str, Part]] = {
-    "projection": measure_projection,
-    "peer": measure_peer,
-    "decider": measure_decider,
-    "relay": measure_relay,
-    "gateway": measure_gateway,
-    "floods": measure_floods,
-    "freshness": measure_freshness,
-    "rebuild": measure_rebuild,
-    "growth": measure_growth,
-    "queries": measure_queries,
-    "memory": measure_memory,
-    "backfill": measure_backfill,
-    "tracing": measure_tracing,
-    "weight": measure_weight,
+    "projection": Part(projection, measure_projection),
+    "peer": Part(peer, measure_peer),
+    "decider": Part(decider, measure_decider),
+    "relay": Part(outbox, measure_relay),
+    "gateway": Part(intake, measure_gateway),
+    "floods": Part(floods, measure_floods),
+    "freshness": Part(freshness, measure_freshness),
+    "rebuild": Part(rebuild, measure_rebuild),
+    "growth": Part(rebuild, measure_growth),
+    "queries": Part(queries, measure_queries),
+    "memory": Part(memory, measure_memory),
+    "backfill": Part(lane, measure_backfill),
+    "tracing": Part(tracing, measure_tracing),
+    "weight": Part(weight, measure_weight),
 }
 
 

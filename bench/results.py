@@ -5,24 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any, Final
 
-from bench import (
-    decider,
-    floods,
-    freshness,
-    intake,
-    lane,
-    memory,
-    outbox,
-    peer,
-    projection,
-    queries,
-    rebuild,
-    tracing,
-    weight,
-)
+from bench import memory
+from bench.parts import PARTS
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 MARK: Final = "<!-- Above: written by `make bench`. Below: written by hand, and kept. -->"
@@ -226,22 +212,6 @@ def _cpu(found: Mapping[str, Any]) -> float:
     return float(found["cpu_s_per_1000"]["all"])
 
 
-MODULES: Final[Mapping[str, ModuleType]] = {
-    "projection": projection,
-    "peer": peer,
-    "decider": decider,
-    "relay": outbox,
-    "gateway": intake,
-    "floods": floods,
-    "freshness": freshness,
-    "rebuild": rebuild,
-    "growth": rebuild,
-    "queries": queries,
-    "memory": memory,
-    "backfill": lane,
-    "tracing": tracing,
-    "weight": weight,
-}
 SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "projection": _projection,
     "peer": _projection,
@@ -293,7 +263,7 @@ def _section(part: str, commit: str, result: Mapping[str, Any]) -> str:
     return f"""\
 ## {part.capitalize()}
 
-{(MODULES[part].__doc__ or "").strip()}
+{(PARTS[part].module.__doc__ or "").strip()}
 
 {result["at"]}, commit {commit}.
 
