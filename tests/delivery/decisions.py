@@ -16,9 +16,9 @@ from registry.__main__ import DECIDERS as OWNERS_AND_PRODUCTS
 from contracts.decision import Decision, Submission
 from contracts.envelope import encode
 from contracts.topics import submission_topic
-from ocop.rules.evidence import FETCHED, Connection, Finding, Named, rows
-from servicekit import database
+from ocop.rules.evidence import FETCHED, Connection, Finding, Named, opened, rows
 from servicekit.decider import Decider
+from servicekit.held import Key
 from servicekit.message import Kept, Message, decode
 from tests.delivery.ledger import Entry
 
@@ -37,25 +37,17 @@ SENT = """SELECT source, event_id, headers, payload FROM submission
 
 async def compare(urls: Mapping[str, str], ledger: Sequence[Entry]) -> list[Finding]:
     """Findings in the logs of all deciding services. What the gateway does not have is another rule's."""
-    findings = []
-    gateway = await database.connect(urls["gateway"], name="decisions")
-    try:
+    findings: list[Finding] = []
+    logs: dict[Key, list[Named]] = {}  # what each is made of
+    async with opened(urls, "decisions") as databases:
         for service, deciders in DECIDERS.items():
-            connection = await database.connect(urls[service], name="decisions")
-            try:
-                for decider in deciders:
-                    log: dict[UUID, list[Named]] = {}
-                    findings += await _decided(service, decider, connection, gateway, log)
-                    findings += in_order(log.values(), ledger)
-            finally:
-                await connection.close()
-    finally:
-        await gateway.close()
-    return findings
+            for decider in deciders:
+                findings += await _decided(service, decider, databases[service], databases["gateway"], logs)
+    return findings + in_order(logs.values(), ledger)
 
 
 async def _decided(
-    service: str, decider: Decider, connection: Connection, gateway: Connection, log: dict[UUID, list[Named]]
+    service: str, decider: Decider, connection: Connection, gateway: Connection, logs: dict[Key, list[Named]]
 ) -> list[Finding]:
     """Events that are not what is decided now, on what those before them made; notes what each log was made of."""
     known: dict[UUID, str] = {}
@@ -70,7 +62,7 @@ async def _decided(
             if row["subject"] != subject:
                 subject, state, recorded = row["subject"], None, None
             event = (row["source"], row["event_id"])
-            log.setdefault(row["subject"], []).append(event)
+            logs.setdefault((decider.aggregate, row["subject"]), []).append(event)
             what = f"{service}: event {row['sequence']} of {decider.aggregate} {subject}"
             if recorded is not None and row["recorded_at"] <= recorded:
                 findings.append(Finding("O4", f"{what} is recorded before the one before it", event))
