@@ -15,6 +15,13 @@ import asyncpg
 STATEMENT_TIMEOUT_S = 10  # the server ends a statement
 ANSWER_S = 15  # and a connection that has brought no answer by then is dead, whatever TCP says
 IDLE_IN_TRANSACTION_TIMEOUT_S = 10  # a process that was stopped in the middle must let its locks go
+# By these the server notices within 15 s that the network has forgotten a connection; by default, after two hours.
+KEPT_ALIVE: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "15000",
+}
 _FILE: Final = "password_file"  # in a URL's query, as `sslrootcert` is
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -127,6 +134,7 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
             "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
             "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
             "timezone": "UTC",
+            **KEPT_ALIVE,
         },
     )
     return pool
@@ -193,6 +201,7 @@ async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.
         "timezone": "UTC",
         "idle_session_timeout": f"{idle_s}s",
         "idle_in_transaction_session_timeout": f"{idle_s}s",
+        **KEPT_ALIVE,
     }
     connection = await _connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)
     await _prepare(connection)

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from contracts.topics import TOPICS
-from servicekit import access, database, migrate
+from servicekit import access, database, forgotten, migrate
 from servicekit.connection import Connection
 from servicekit.database import Pool
 from servicekit.handler import Handler
@@ -115,7 +116,7 @@ class Service:
             gc.freeze()
             gc.set_threshold(50_000, 20, 20)
             sends = "sending" in migrate.LINES[self.name]
-            loops: list[Work] = [Observer(self.pool, sends=sends).run, *workers]
+            loops: list[Work] = [partial(forgotten.watch, self.pool), Observer(self.pool, sends=sends).run, *workers]
             if reads:
                 loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
                 for _ in range(self.settings.readers):

@@ -14,6 +14,7 @@ from contracts.topics import TOPICS
 from ocop import provision
 from tests.delivery.system import Process, System, system
 from tests.engines import Databases
+from tests.servicekit.test_forgotten import copies, gone
 from tests.submissions import owner, owner_updated, product, product_updated, withdrawal
 
 
@@ -208,6 +209,17 @@ async def test_a_zombie_wakes_up_and_changes_nothing(spine: System) -> None:
     await spine.submit(families(20, start=200))
     await spine.settled()
     await all_applied(spine, 240)
+
+
+async def test_locks_of_a_client_that_the_network_forgot_go(spine: System) -> None:
+    """In the middle of a COPY, where no time limit of the server is heard."""
+    await spine.start("registry")
+    await spine.submit(families(20))
+    await spine.settled()
+    async with gone(spine.urls["registry"], copies, lock="SELECT FROM position FOR UPDATE"):
+        await spine.submit(families(20, start=100))
+        await spine.settled(60)
+    await all_applied(spine, 160)
 
 
 async def test_another_replica_leads_the_relay_when_the_leader_dies(spine: System) -> None:
