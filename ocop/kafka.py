@@ -149,7 +149,7 @@ async def answers(bootstrap: str) -> bool:
     except OSError:
         return False  # asked first, for the client below writes an error line for each refusal
     writer.close()
-    admin = AIOKafkaAdminClient(**access.to(bootstrap), request_timeout_ms=5_000)
+    admin = AIOKafkaAdminClient(**access.to(bootstrap, request_timeout_ms=5_000))
     try:
         await admin.start()
         await admin.describe_cluster()

@@ -116,7 +116,7 @@ async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:
     keys would change their partition, and order per subject would be lost. Growth is a new topic.
     """
     wanted = {topic.name: topic for topic in catalogue}
-    admin = AIOKafkaAdminClient(**access.to(bootstrap))
+    admin = AIOKafkaAdminClient(**access.to(bootstrap, request_timeout_ms=TOPIC_SECONDS * 1000))
     await admin.start()
     try:
         found = await _leaders(admin, wanted)
@@ -134,7 +134,7 @@ async def topics(bootstrap: str, catalogue: Iterable[Topic]) -> None:
 
 async def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
     """Delete topics with all that is on them (for tests); those that are not there are passed over."""
-    admin = AIOKafkaAdminClient(**access.to(bootstrap))
+    admin = AIOKafkaAdminClient(**access.to(bootstrap, request_timeout_ms=TOPIC_SECONDS * 1000))
     await admin.start()
     try:
         found = await _leaders(admin, names)

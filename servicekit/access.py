@@ -7,10 +7,14 @@ import os
 import ssl
 from contextlib import suppress
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A connection that the network has forgotten shows by a request that brings no answer. Several are asked one after the
+# other before a poll is done: with aiokafka's 40 s reading would stand still for minutes.
+REQUEST_TIMEOUT_MS: Final = 15_000
 
 
 class Tls(BaseSettings):
@@ -70,8 +74,8 @@ def context() -> ssl.SSLContext | None:
     return None if files.ca_file is None else _Context(ssl.PROTOCOL_TLS_CLIENT, files)
 
 
-def to(bootstrap: str) -> dict[str, Any]:
+def to(bootstrap: str, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> dict[str, Any]:
     """What a client of aiokafka is made with: `AIOKafkaConsumer(**access.to(bootstrap), …)`."""
     tls = context()
-    found = {"bootstrap_servers": bootstrap}
+    found = {"bootstrap_servers": bootstrap, "request_timeout_ms": request_timeout_ms}
     return found if tls is None else {**found, "security_protocol": "SSL", "ssl_context": tls}

@@ -20,6 +20,8 @@ MAX_BATCH_BYTES = 256 * 1024  # aiokafka's 16 KiB cuts what goes to one partitio
 BATCH_TIMEOUT_MS = 50
 METADATA_MAX_AGE_MS = 10_000  # so late a topic made anew is noticed; with aiokafka's 5 minutes its readers stand still
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
+REBALANCE_TIMEOUT_MS = 10_000  # JoinGroup is answered after that at the latest: less than what requests wait
+MOST_HEARTBEAT_MS = 3000  # by its answer a member learns that it has to rejoin
 
 
 async def _whole(records: tuple[ConsumerRecord[bytes, bytes], ...]) -> KafkaMessage:
@@ -61,6 +63,7 @@ class Subscription:
             client_id=group,
             logger=logging.getLogger("servicekit.faststream"),  # its own prints in a form of its own
             allow_auto_create_topics=False,
+            request_timeout_ms=access.REQUEST_TIMEOUT_MS,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
             consumer_only=True,  # the relay has the producer
             graceful_timeout=15.0,
@@ -77,7 +80,8 @@ class Subscription:
             ack_policy=AckPolicy.MANUAL,  # the default acknowledges before the work is done
             auto_offset_reset="earliest",
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=session_timeout_ms // 4,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            heartbeat_interval_ms=min(session_timeout_ms // 4, MOST_HEARTBEAT_MS),
             max_partition_fetch_bytes=MAX_PARTITION_FETCH_BYTES,
             listener=listener,
             parser=_whole,
@@ -130,13 +134,12 @@ class Subscription:
 async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     """An idempotent producer, `acks=all`, started. Raises a KafkaError while no broker answers."""
     producer = AIOKafkaProducer(
-        **access.to(bootstrap),
+        **access.to(bootstrap, request_timeout_ms=SEND_TIMEOUT_S * 1000),
         client_id=client_id,
         acks="all",
         enable_idempotence=True,
         max_batch_size=MAX_BATCH_BYTES,
         max_request_size=MAX_REQUEST_BYTES,
-        request_timeout_ms=SEND_TIMEOUT_S * 1000,
     )
     try:
         await producer.start()

@@ -107,6 +107,8 @@ class Relay:
                 )
                 if rows:
                     await self._send(connection, rows)
+                elif self._producer is not None:  # that the network has forgotten a way shows only when it is gone
+                    await self._topic_ids(self._producer, connection, set())
                 if len(rows) < BATCH:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), POLL_S)

@@ -3,13 +3,15 @@
 Own request, because aiokafka speaks the metadata protocol only up to version 5 and ids come with version 10.
 """
 
+import asyncio
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Final
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.conn import CloseReason
+from aiokafka.errors import RequestTimedOutError, UnknownTopicOrPartitionError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -19,6 +21,7 @@ from servicekit import access
 # Connections are kept by node and group. A broker answers a connection's requests one after another, and a reader's
 # fetch stays there until there is something to read: what is asked between takes a connection of its own.
 ASKED_BESIDE: Final = "topic ids"
+ASKED_S: Final = 5.0
 
 
 class _Uuid(AbstractType[UUID]):
@@ -107,7 +110,7 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
 
 async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
     """The present id of each topic. Raises a KafkaError if the broker is away or a topic does not exist."""
-    client = AIOKafkaClient(**access.to(bootstrap), client_id="ocop-topic-ids", request_timeout_ms=10_000)
+    client = AIOKafkaClient(**access.to(bootstrap, request_timeout_ms=10_000), client_id="ocop-topic-ids")
     await client.bootstrap()
     topics = list(topics)
     try:
@@ -120,6 +123,15 @@ async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
 
 
 async def present_ids(client: AIOKafkaClient, topics: Iterable[str]) -> dict[str, UUID]:
-    """The same over a client that there is; a topic that does not exist is not in the answer."""
-    response = await client.send(client.get_random_node(), _MetadataRequest(topics), group=ASKED_BESIDE)
+    """The same over a client that there is; a topic that does not exist is not in the answer. Raises
+    RequestTimedOutError after 5 s, and asks over a new connection the next time."""
+    node = client.get_random_node()
+    try:
+        async with asyncio.timeout(ASKED_S):
+            response = await client.send(node, _MetadataRequest(topics), group=ASKED_BESIDE)
+    except TimeoutError:
+        silent = client._conns.get((node, ASKED_BESIDE))  # aiokafka gives it up when its own time is over only
+        if silent is not None:
+            silent.close(reason=CloseReason.CONNECTION_TIMEOUT)
+        raise RequestTimedOutError from None
     return {name: topic_id for error_code, name, topic_id, *_ in response.topics if not error_code}

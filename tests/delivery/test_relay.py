@@ -13,17 +13,18 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS
 from ocop import oracle, provision
-from servicekit import database, outbox, relay
+from servicekit import database, outbox, relay, topic_ids
 from servicekit.database import Pool
 from servicekit.kafka import start_producer
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
 from servicekit.republish import republish
 from servicekit.setback import SetBackError, unknown_records
-from servicekit.topic_ids import topic_ids
+from tests.delivery.test_subscription import forget
 from tests.engines import Database, Databases
 from tests.national.feed import said_of
 from tests.submissions import owner
+from tests.waiting import until
 
 TOPIC = "ocop.registry.owner"
 DEADLINE_S = 20
@@ -221,7 +222,7 @@ async def test_what_was_confirmed_of_a_topic_that_is_no_more_says_nothing_of_thi
     kafka_topics: str, pool: Pool, producer: AIOKafkaProducer, of_now: bool
 ) -> None:
     partition = await said_elsewhere(kafka_topics, producer)
-    epoch = (await topic_ids(kafka_topics, [TOPIC]))[TOPIC] if of_now else uuid4()
+    epoch = (await topic_ids.topic_ids(kafka_topics, [TOPIC]))[TOPIC] if of_now else uuid4()
     async with pool.acquire() as connection:
         await relay.confirm(connection, {partition: 5000}, {TOPIC: epoch})
         unknown = await unknown_records(connection, kafka_topics, "registry")
@@ -235,7 +236,7 @@ async def test_how_far_it_is_confirmed_is_remembered_with_the_topics_epoch(
         await outbox.put(connection, [row(1)])
     async with relaying(kafka_topics, registry):
         await emptied(pool)
-    epochs = await topic_ids(kafka_topics, [TOPIC])
+    epochs = await topic_ids.topic_ids(kafka_topics, [TOPIC])
     assert await pool.fetchval("SELECT topic_id FROM relayed") == epochs[TOPIC]
 
 
@@ -265,6 +266,29 @@ async def test_a_topic_made_anew_is_lost_until_it_has_been_said_again(
     async with relaying(kafka_topics, registry):
         await emptied(pool)
     assert await pool.fetchval(lost) is None
+
+
+async def test_who_has_nothing_to_send_finds_out_that_the_way_is_forgotten(
+    kafka_topics: str, registry: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the next row would wait for a whole time-out."""
+    monkeypatch.setattr(relay, "EPOCHS_S", 0.1)
+    monkeypatch.setattr(topic_ids, "ASKED_S", 0.5)
+    async with relaying(kafka_topics, registry) as running:
+        async with pool.acquire() as connection:
+            await outbox.put(connection, [row(1)])
+        await emptied(pool)
+        assert running._producer is not None
+        forget(running._producer.client, topic_ids.ASKED_BESIDE)
+
+        async def dropped() -> bool:
+            return running._producer is None
+
+        await until(dropped, DEADLINE_S)
+        async with pool.acquire() as connection:
+            await outbox.put(connection, [row(2)])
+        await emptied(pool)
+    assert await sent(kafka_topics) == [1, 2]
 
 
 async def test_a_producer_that_is_dropped_sends_nothing_more(kafka_topics: str, registry: Database) -> None:

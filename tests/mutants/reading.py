@@ -67,6 +67,22 @@ MUTANTS = (
         "servicekit/test_waker.py::test_heads_that_are_too_much_at_once_are_tried_one_by_one",
     ),
     mutant(
+        "silence-waited-out",
+        "what Kafka does not answer is asked again soon",
+        "servicekit/kafka.py",
+        "            request_timeout_ms=access.REQUEST_TIMEOUT_MS,\n",
+        "",
+        "delivery/test_subscription.py::test_reading_goes_on_soon_when_the_network_has_forgotten_its_connections",
+    ),
+    mutant(
+        "silent-connection-asked-again",
+        "a connection that brings no answer is given up",
+        "servicekit/topic_ids.py",
+        "        if silent is not None:",
+        "        if False:",
+        "delivery/test_subscription.py::test_the_ids_of_topics_are_asked_over_a_new_connection_when_one_is_silent",
+    ),
+    mutant(
         "forgotten-keeps-its-locks",
         "the locks of a client that is gone without a word go, in the middle of a COPY too",
         "servicekit/service.py",

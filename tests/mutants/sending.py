@@ -25,6 +25,14 @@ MUTANTS = (
         f"{TEST}::test_nothing_is_removed_around_a_hole",
     ),
     mutant(
+        "idle-relay-blind",
+        "who has nothing to send finds out, too, that the way is forgotten",
+        RELAY,
+        "                elif self._producer is not None:",
+        "                elif False:",
+        f"{TEST}::test_who_has_nothing_to_send_finds_out_that_the_way_is_forgotten",
+    ),
+    mutant(
         "same-producer-after-an-error",
         "after any error a new producer",
         RELAY,

@@ -65,7 +65,7 @@ async def shown(port: int) -> int:
 
 
 def test_in_the_clear_unless_told_otherwise() -> None:
-    assert access.to("kafka:9092") == {"bootstrap_servers": "kafka:9092"}
+    assert access.to("kafka:9092") == {"bootstrap_servers": "kafka:9092", "request_timeout_ms": 15_000}
 
 
 async def test_a_renewed_certificate_is_the_next_connections(files: Path) -> None:
