@@ -5,7 +5,6 @@ import contextlib
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,9 +15,10 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from contracts.topics import TOPICS
-from servicekit import access, database, forgotten, migrate
+from servicekit import access, database, migrate
 from servicekit.connection import Connection
 from servicekit.database import Pool
+from servicekit.forgotten import Forgotten
 from servicekit.handler import Handler
 from servicekit.health import Health, health_routes
 from servicekit.logs import configure_logging
@@ -116,7 +116,7 @@ class Service:
             gc.freeze()
             gc.set_threshold(50_000, 20, 20)
             sends = "sending" in migrate.LINES[self.name]
-            loops: list[Work] = [partial(forgotten.watch, self.pool), Observer(self.pool, sends=sends).run, *workers]
+            loops: list[Work] = [Forgotten(self.pool).run, Observer(self.pool, sends=sends).run, *workers]
             if reads:
                 loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
                 for _ in range(self.settings.readers):

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
-from servicekit import database, forgotten
+from ocop.home import free_port
+from servicekit import database
+from servicekit.forgotten import Forgotten
 from tests.engines import Databases
 from tests.waiting import until
 
@@ -66,21 +69,38 @@ async def test_what_it_has_locked_is_free_again(pool: database.Pool, url: str, s
     async with gone(url, silence):
         await until(lambda: is_silent(pool))
         assert not await pool.fetchval("SELECT pg_try_advisory_lock(1)")
-        assert await forgotten.end(pool, 0.0) == 1
+        assert await Forgotten(pool).end(0.0) == 1
         assert await pool.fetchval("SELECT pg_try_advisory_lock(1)")
-        assert await forgotten.end(pool, 0.0) == 0
+        assert await Forgotten(pool).end(0.0) == 0
 
 
 async def test_it_has_the_time_that_our_clients_have(pool: database.Pool, url: str) -> None:
     async with gone(url, copies):
         await until(lambda: is_silent(pool))
-        assert await forgotten.end(pool) == 0
+        assert await Forgotten(pool).end() == 0
 
 
 async def test_nobody_elses_session_is_ended(pool: database.Pool, url: str) -> None:
     async with gone(url, copies, name="ocop-rebuild"):
         await until(lambda: is_silent(pool))
-        assert await forgotten.end(pool, 0.0) == 0
+        assert await Forgotten(pool).end(0.0) == 0
+
+
+async def test_a_database_that_is_away_ends_nothing_but_a_look() -> None:
+    """A service lives as long as all of its loops do."""
+    pool = await database.open_pool(f"postgresql://registry@127.0.0.1:{free_port()}/registry")
+    with capture_logs() as said:
+        looking = asyncio.create_task(Forgotten(pool).run())
+
+        async def put_off() -> bool:
+            return bool(said)
+
+        await until(put_off)
+        assert not looking.done()
+    assert [(line["event"], line["work"]) for line in said] == [("background work put off", "Forgotten.end")]
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await pool.close()
 
 
 async def test_the_server_asks_whether_its_client_is_there(pool: database.Pool, url: str) -> None:
