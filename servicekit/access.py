@@ -3,18 +3,22 @@
 It is a matter of the process, as its proxies are: consumers, producers and operators' commands are all let in alike.
 """
 
+import asyncio
 import os
 import ssl
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Final, Self
 
+from aiokafka.client import AIOKafkaClient
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # A connection that the network has forgotten shows by a request that brings no answer. Several are asked one after the
 # other before a poll is done: with aiokafka's 40 s reading would stand still for minutes.
 REQUEST_TIMEOUT_MS: Final = 15_000
+ENDED_S: Final = 5.0
 
 
 class Tls(BaseSettings):
@@ -79,3 +83,30 @@ def to(bootstrap: str, *, request_timeout_ms: int = REQUEST_TIMEOUT_MS) -> dict[
     tls = context()
     found = {"bootstrap_servers": bootstrap, "request_timeout_ms": request_timeout_ms}
     return found if tls is None else {**found, "security_protocol": "SSL", "ssl_context": tls}
+
+
+async def ended(ending: Coroutine[Any, Any, None], client: AIOKafkaClient | None, seconds: float = ENDED_S) -> None:
+    """Waits for the end of a client's owner at most so long, then breaks its connections: one that the network has
+    forgotten would in TLS be waited for half a minute, and with bytes that are not sent yet until TCP gives up.
+
+    Raises nothing but our own cancellation. asyncio.timeout would not do: what it cancels inside aiokafka comes back
+    as the cancellation of whoever asks the next time.
+    """
+
+    async def quietly() -> None:
+        with suppress(Exception):
+            await ending
+
+    task = asyncio.create_task(quietly())
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        if client is not None:
+            let_go(client)
+
+
+def let_go(client: AIOKafkaClient) -> None:
+    """Breaks a client's connections."""
+    for connection in client._conns.values():
+        if connection._writer is not None:
+            connection._writer.transport.abort()

@@ -4,7 +4,7 @@ away."""
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,10 +24,15 @@ KEPT_ALIVE: Final = {
 }
 _FILE: Final = "password_file"  # in a URL's query, as `sslrootcert` is
 
+COMMAND_IDLE_S = 300  # the same for what a person runs: a rebuild may read Kafka for a minute while it holds locks
+CLOSED_S = 5  # a farewell that brings no answer
+
 if TYPE_CHECKING:  # generic in the stubs only
+    _Asyncpg = asyncpg.Connection[asyncpg.Record]
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
+    _Asyncpg = asyncpg.Connection
     Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
     Pool = asyncpg.Pool
 
@@ -57,6 +62,30 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InternalClientError):
         return "cannot switch to state" in str(error)  # asyncpg#1069: what a dying server sometimes looks like
     return isinstance(error, OUTAGE)
+
+
+class _Connection(_Asyncpg):
+    """asyncpg's, with an end to what it waits for on a connection that the network has forgotten."""
+
+    async def copy_records_to_table(self, *arguments: Any, **options: Any) -> str:
+        """Its own limit is not heard while a chunk waits for room on the way, not even after the connection's end."""
+        async with asyncio.timeout(self._limit_s):
+            return await super().copy_records_to_table(*arguments, **options)
+
+    async def _cleanup_stmts(self) -> None:
+        """Statements that have left the cache are closed before the next is asked, without any limit."""
+        async with asyncio.timeout(self._limit_s):
+            await super()._cleanup_stmts()  # type: ignore[misc]  # not in the stubs
+
+    async def close(self, *, timeout: float | None = CLOSED_S) -> None:  # noqa: ASYNC109  # as asyncpg's
+        """Ends it, in any case."""
+        with suppress(TimeoutError):  # it has been aborted then
+            await super().close(timeout=timeout)
+
+    @property
+    def _limit_s(self) -> float | None:
+        limit: float | None = self._config.command_timeout  # type: ignore[attr-defined]  # not in the stubs
+        return limit
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -95,6 +124,7 @@ async def _connect(url: str, **options: Any) -> "asyncpg.Connection[asyncpg.Reco
     If that is refused, by what it said before: a new password is written down first and given to the server after
     that, and at no moment is nobody let in.
     """
+    options["connection_class"] = _Connection
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     file = query.pop(_FILE, None)
@@ -123,6 +153,7 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
     pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # the stubs want every option by its name
         url,
         connect=_connect,
+        connection_class=_Connection,
         min_size=0,  # a database that is away must not keep a service from starting
         max_size=size,
         init=_prepare,
@@ -194,13 +225,14 @@ async def connect(url: str, *, name: str = "ocop", idle_s: int = 0) -> "asyncpg.
     """One connection of its own, for what must notice that it was lost: locks that last, migrations.
 
     With `idle_s` the server ends it after so many seconds without a query, in a transaction or not, and with it the
-    locks that it holds; and no answer is waited for longer, for a connection may be lost without a word.
+    locks that it holds; and no answer is waited for longer, for a connection may be lost without a word. Without, it
+    is ended after 300 s in a transaction.
     """
     settings = {
         "application_name": name,
         "timezone": "UTC",
         "idle_session_timeout": f"{idle_s}s",
-        "idle_in_transaction_session_timeout": f"{idle_s}s",
+        "idle_in_transaction_session_timeout": f"{idle_s or COMMAND_IDLE_S}s",
         **KEPT_ALIVE,
     }
     connection = await _connect(url, timeout=10, command_timeout=idle_s or None, server_settings=settings)

@@ -11,6 +11,7 @@ from servicekit.waker import repeat
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
+AFTER_S: Final = 30.0  # no client of ours waits longer for an answer: pools 15 s, the relay 25
 GONE_MS: Final = 1000  # what an ended session is waited for
 
 
@@ -24,12 +25,12 @@ class Forgotten:
         """Looks every five seconds, until cancelled."""
         await repeat(EVERY_S, self.end)
 
-    async def end(self, after_s: float = database.ANSWER_S) -> int:
+    async def end(self, after_s: float = AFTER_S) -> int:
         """Ends such sessions of this service that have been so for `after_s`; returns how many there were.
 
         A backend that waits for the rest of a COPY's rows, or for room to send its own, is `active`: neither
         statement_timeout nor those for idle transactions and whole transactions are heard there. Its locks would last
-        until TCP gives up. By `after_s` our own clients have long given up (`database.ANSWER_S`).
+        until TCP gives up.
         """
         async with database.acquire(self._pool) as connection:
             ended: int = await connection.fetchval(

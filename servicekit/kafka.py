@@ -21,6 +21,7 @@ BATCH_TIMEOUT_MS = 50
 METADATA_MAX_AGE_MS = 10_000  # so late a topic made anew is noticed; with aiokafka's 5 minutes its readers stand still
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
 REBALANCE_TIMEOUT_MS = 10_000  # JoinGroup is answered after that at the latest: less than what requests wait
+STOPPED_S = 20.0
 MOST_HEARTBEAT_MS = 3000  # by its answer a member learns that it has to rejoin
 
 
@@ -103,6 +104,11 @@ class Subscription:
             raise RuntimeError("the subscription is not started")
         return consumer
 
+    @property
+    def left(self) -> bool:
+        """Whether aiokafka has given up being in the group, by an error of its own: nothing then brings it back."""
+        return bool(self.consumer._coordinator._coordination_task.done())
+
     async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, UUID]:
         """The present id of each topic that exists. Raises a KafkaError while no broker answers."""
         return await present_ids(self.consumer._client, topics)  # for every poll; its own would be one connection each
@@ -127,8 +133,21 @@ class Subscription:
         consumer.getmany = watched  # the only place where empty polls show
 
     async def stop(self) -> None:
-        """Leaves the group after the poll in hand; harmless when not started."""
-        await self._broker.stop()
+        """Leaves the group after the poll in hand, or after 20 s without; harmless when not started."""
+        consumer = self._subscriber.consumer
+        await access.ended(self._broker.stop(), None if consumer is None else consumer._client, STOPPED_S)
+
+
+async def drop_producer(producer: AIOKafkaProducer) -> None:
+    """Ends it in 5 s, whatever it waits for, and what it has not sent yet is not sent any more: idempotent batches
+    never expire, and those that wait for a partition's leader would be sent whenever there is one again."""
+
+    async def end() -> None:
+        await producer._sender.close()
+        access.let_go(producer.client)
+        await producer.stop()
+
+    await access.ended(end(), producer.client)
 
 
 async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
@@ -144,6 +163,6 @@ async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     try:
         await producer.start()
     except BaseException:
-        await producer.stop()
+        await drop_producer(producer)
         raise
     return producer

@@ -39,7 +39,7 @@ async def opened(bootstrap: str, name: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     finally:
-        await consumer.stop()
+        await access.ended(consumer.stop(), consumer._client)
 
 
 async def limits(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> tuple[Offsets, Offsets]:

@@ -23,10 +23,10 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from opentelemetry.trace import SpanKind
 
 from contracts.topics import TOPICS
-from servicekit import database, loss
+from servicekit import database, health, loss
 from servicekit.database import Connection
 from servicekit.failpoint import failpoint
-from servicekit.kafka import SEND_TIMEOUT_S, start_producer
+from servicekit.kafka import SEND_TIMEOUT_S, drop_producer, start_producer
 from servicekit.metrics import METRICS
 from servicekit.patience import Rounds
 from servicekit.setback import still_knows
@@ -79,13 +79,15 @@ class Relay:
         Raises SetBackError if the database turns out not to know what it has said.
         """
         try:
-            while True:
-                try:
-                    await self._lead()
-                except INTERRUPTIONS as error:
-                    log.warning("relay interrupted", error=repr(error))
-                await self._drop_producer()
-                await asyncio.sleep(RETRY_S)
+            with health.loop():
+                while True:
+                    health.turned()
+                    try:
+                        await self._lead()
+                    except INTERRUPTIONS as error:
+                        log.warning("relay interrupted", error=repr(error))
+                    await self._drop_producer()
+                    await asyncio.sleep(RETRY_S)
         finally:
             await self._drop_producer()
 
@@ -93,6 +95,7 @@ class Relay:
         connection = await database.connect(self._database_url, name=f"{self._service}-relay", idle_s=LEADER_IDLE_S)
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                health.turned()
                 await asyncio.sleep(RETRY_S)
             # A connection that was lost may have come back to another database than it was.
             await still_knows(connection, self._bootstrap, self._service)
@@ -100,6 +103,7 @@ class Relay:
             METRICS.leads.set(1)
             rounds = Rounds()
             while True:
+                health.turned()
                 self._woken.clear()
                 rounds.begin()
                 rows = await connection.fetch(
@@ -151,13 +155,7 @@ class Relay:
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(Exception):
-                await asyncio.wait_for(producer.stop(), 5)
-            # What waits for a partition without a leader would else be sent whenever there is one again.
-            with suppress(Exception):
-                await producer._sender.close()
-            with suppress(Exception):
-                await producer.client.close()
+            await drop_producer(producer)
 
 
 async def _send_all(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[Place | BaseException]:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from contracts.topics import TOPICS, Topic
 from servicekit import loss, records, relay
 from servicekit.database import Connection
-from servicekit.kafka import start_producer
+from servicekit.kafka import drop_producer, start_producer
 from servicekit.setback import still_knows
 from servicekit.topic_ids import present_ids
 
@@ -61,7 +61,7 @@ async def republish(
                     if since is until is None:
                         await loss.mended(connection, each.name, epochs[each.name])
     finally:
-        await producer.stop()
+        await drop_producer(producer)
     return counts
 
 

@@ -22,7 +22,7 @@ from servicekit import breaker, database, held, position
 from servicekit.database import Connection, Pool
 from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
-from servicekit.health import Health
+from servicekit.health import Health, turned
 from servicekit.kafka import Subscription
 from servicekit.lag import Lag
 from servicekit.message import Message, decode
@@ -162,6 +162,8 @@ class Runner(ConsumerRebalanceListener):
         """Settles what an outage kept from being settled at assignment, for a quiet partition brings no poll to do
         it; holds back the topics that are stopped, and goes on with those that were resumed."""
         consumer = self._subscription.consumer
+        if self._subscription.left and not self._ended.done():
+            self._ended.set_exception(RuntimeError("the consumer has left its group for good"))
         async with database.acquire(self._pool) as connection:
             self._stopped = await breaker.stopped(connection)
         for topic in self._by_topic:
@@ -171,6 +173,7 @@ class Runner(ConsumerRebalanceListener):
         await self._commit_group_offsets()
         rest = [partition for partition in consumer.assignment() if partition not in self._stands]
         for topic in sorted({partition.topic for partition in rest}):
+            turned()
             try:
                 await self._settle([partition for partition in rest if partition.topic == topic])
             except KafkaError as error:  # a topic that does not exist is no reason to leave the others

@@ -20,7 +20,7 @@ from servicekit.connection import Connection
 from servicekit.database import Pool
 from servicekit.forgotten import Forgotten
 from servicekit.handler import Handler
-from servicekit.health import Health, health_routes
+from servicekit.health import LOOPS, Health, health_routes
 from servicekit.logs import configure_logging
 from servicekit.observer import Observer
 from servicekit.relay import Relay
@@ -110,15 +110,16 @@ class Service:
             task.result()  # a service that ends by itself says why
 
     async def _work(self, reads: Sequence[Handler], workers: Sequence[Work]) -> None:
-        async with self.health.lasting():  # the process as such; each reader has a health of its own
+        async with self.health.lasting():  # the process as such; what goes round has a health of its own
             await self._begin()
+            LOOPS.set(self._loops)
             # What start has made stays. A poll makes tens of thousands of objects, hardly one of them in a cycle.
             gc.freeze()
             gc.set_threshold(50_000, 20, 20)
             sends = "sending" in migrate.LINES[self.name]
             loops: list[Work] = [Forgotten(self.pool).run, Observer(self.pool, sends=sends).run, *workers]
             if reads:
-                loops.append(Waker(self.pool, reads, self.health, self.relay.wake).run)
+                loops.append(Waker(self.pool, reads, self.relay.wake).run)
                 for _ in range(self.settings.readers):
                     health = Health()
                     self._loops.append(health)
@@ -127,7 +128,7 @@ class Service:
                 loops.append(self.relay.run)
             async with asyncio.TaskGroup() as group:
                 for loop in loops:
-                    group.create_task(_coroutine(loop))
+                    group.create_task(_for_ever(loop))
 
     # ---------------------------------------------------------------- what must be there first
 
@@ -181,7 +182,7 @@ class Service:
         try:
             found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
         finally:
-            await admin.close()
+            await access.ended(admin.close(), admin._client)
         wrong = []
         for topic in TOPICS.values():
             count = found.get(topic.name)
@@ -214,5 +215,13 @@ def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
 
 
-async def _coroutine(work: Work) -> None:
-    await work()
+async def _for_ever(work: Work) -> None:
+    """Work ends by being cancelled or by an error, and then all of the service: one that is missing without a word (as
+    when a library gives back the cancellation of something else) would be missed by nobody."""
+    try:
+        await work()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+    raise RuntimeError(f"{getattr(work, '__qualname__', work)} has ended")

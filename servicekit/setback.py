@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from contracts.outcome import Outcome
 from contracts.topics import TOPICS
-from servicekit import log
+from servicekit import health, log
 from servicekit.database import Connection
 from servicekit.message import Message, decode
 
@@ -31,6 +31,7 @@ async def unknown_records(connection: Connection, bootstrap: str, service: str) 
     found: dict[TopicPartition, str] = {}
     topics = [topic.name for topic in TOPICS.values() if topic.service == service]
     async for partition, records in said_beyond(connection, bootstrap, topics, found):
+        health.turned()
         missing = await _missing(connection, partition.topic, ours(records))
         if missing is not None:
             found[partition] = f"{partition.topic}/{partition.partition}@{missing.offset}"

@@ -116,7 +116,7 @@ async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
     try:
         ids = await present_ids(client, topics)
     finally:
-        await client.close()
+        await access.ended(client.close(), client)
     if missing := set(topics) - ids.keys():
         raise UnknownTopicOrPartitionError(", ".join(sorted(missing)))
     return ids

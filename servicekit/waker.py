@@ -7,11 +7,10 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from servicekit import database, held
+from servicekit import database, health, held
 from servicekit.database import Pool
 from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
-from servicekit.health import Health
 from servicekit.held import Key
 from servicekit.metrics import METRICS
 from servicekit.patience import alone
@@ -26,8 +25,8 @@ GAP_ALERT_S = 60
 class Waker:
     """Tries ready heads, and finds those that nobody marked. Runs in every replica; what one works on, others skip."""
 
-    def __init__(self, pool: Pool, handlers: Sequence[Handler], health: Health, committed: Callable[[], None]) -> None:
-        self._pool, self._handlers, self._health, self._committed = pool, handlers, health, committed
+    def __init__(self, pool: Pool, handlers: Sequence[Handler], committed: Callable[[], None]) -> None:
+        self._pool, self._handlers, self._committed = pool, handlers, committed
 
     async def run(self) -> None:
         """Drains four times a second and sweeps every five, until cancelled."""
@@ -75,7 +74,7 @@ class Waker:
                 async with database.transaction(self._pool) as connection:
                     await handler.fail_head(connection, key, error)
 
-            await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, self._health.turned)
+            await alone(f"held {key[0]}/{key[1]}", attempt, give_up, self._pool, health.turned)
         return keys
 
     async def sweep(self) -> int:
@@ -101,14 +100,16 @@ class Waker:
 
 async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:
     """`work` for ever: at once again while it finds something, else after a pause."""
-    while True:
-        found = 0
-        try:
-            found = await work()
-        except Exception as error:
-            if database.is_outage(error) or isinstance(error, KafkaError):
-                log.warning("background work put off", work=work.__qualname__, error=repr(error))
-            else:
-                log.exception("background work failed", work=work.__qualname__)
-        if not found:
-            await asyncio.sleep(every)
+    with health.loop():
+        while True:
+            health.turned()
+            found = 0
+            try:
+                found = await work()
+            except Exception as error:
+                if database.is_outage(error) or isinstance(error, KafkaError):
+                    log.warning("background work put off", work=work.__qualname__, error=repr(error))
+                else:
+                    log.exception("background work failed", work=work.__qualname__)
+            if not found:
+                await asyncio.sleep(every)

@@ -3,10 +3,12 @@
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from gateway.lag import Lag
 
 from servicekit.kafka import start_producer
+from tests.delivery.test_subscription import forget
 
 PLACE = TopicPartition("ocop.registry.product", 0)
 
@@ -36,4 +38,11 @@ async def test_it_is_asked_again_after_an_absence(
                 await lag.most()
     assert await lag.most() == 1
     assert (await lag.unread())["evaluation"] == 1
+    assert lag._clients is not None
+    forget(lag._clients[1]._client, ConnectionGroup.DEFAULT)
+    monkeypatch.setattr(lag._clients[1], "_request_timeout_ms", 500)
+    monkeypatch.setattr("gateway.lag.FRESH_S", 0)
+    with pytest.raises(KafkaError):
+        await lag.most()
+    assert await lag.most() == 1, "not asked again over the connection that has brought no answer"
     await lag.aclose()

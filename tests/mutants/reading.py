@@ -3,6 +3,7 @@
 from tests.mutants.mutant import belt, mutant
 
 RUNNER, POSITION = "servicekit/runner.py", "servicekit/position.py"
+SILENCE = "servicekit/test_silence.py"
 TEST, PLACES = "servicekit/test_runner.py", "servicekit/test_position.py"
 
 MUTANTS = (
@@ -65,6 +66,50 @@ MUTANTS = (
         "if isinstance(error, database.TOO_LATE):",
         "if False:",
         "servicekit/test_waker.py::test_heads_that_are_too_much_at_once_are_tried_one_by_one",
+    ),
+    mutant(
+        "copy-waits-without-end",
+        "a COPY that finds no room on the way ends",
+        "servicekit/database.py",
+        """        async with asyncio.timeout(self._limit_s):
+            return await super().copy""",
+        """        async with asyncio.timeout(None):
+            return await super().copy""",
+        f"{SILENCE}::test_a_copy_that_finds_no_room_on_the_way_ends",
+    ),
+    mutant(
+        "statements-closed-without-end",
+        "statements are closed within the time that all has",
+        "servicekit/database.py",
+        """        async with asyncio.timeout(self._limit_s):
+            await super()._cleanup""",
+        """        async with asyncio.timeout(None):
+            await super()._cleanup""",
+        f"{SILENCE}::test_closing_statements_ends_too",
+    ),
+    mutant(
+        "ended-without-a-word",
+        "work that ends by itself ends its service",
+        "servicekit/service.py",
+        '    raise RuntimeError(f"{getattr',
+        '    str(f"{getattr',
+        f"{SILENCE}::test_work_that_ends_without_a_word_ends_its_service",
+    ),
+    mutant(
+        "rounds-not-watched",
+        "what goes round belongs to the life of its service",
+        "servicekit/health.py",
+        "    loops.append(health)\n",
+        "    loops = [health]\n",
+        "servicekit/test_health.py::test_all_that_goes_round_belongs_to_the_life_of_its_service",
+    ),
+    mutant(
+        "left-for-good-unnoticed",
+        "a consumer that has left its group for good ends its service",
+        RUNNER,
+        "        if self._subscription.left and",
+        "        if False and",
+        f"{TEST}::test_a_consumer_that_has_left_its_group_for_good_ends_the_service",
     ),
     mutant(
         "silence-waited-out",

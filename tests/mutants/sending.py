@@ -25,6 +25,14 @@ MUTANTS = (
         f"{TEST}::test_nothing_is_removed_around_a_hole",
     ),
     mutant(
+        "farewell-waited-for",
+        "a producer is dropped, whatever its connections wait for",
+        KAFKA,
+        "        access.let_go(producer.client)\n",
+        "",
+        "servicekit/test_silence.py::test_a_producer_is_dropped_though_its_connections_do_not_close",
+    ),
+    mutant(
         "idle-relay-blind",
         "who has nothing to send finds out, too, that the way is forgotten",
         RELAY,

@@ -42,6 +42,14 @@ MUTANTS = (
         f"{LIMITS}::test_one_key_has_half_of_the_connections",
     ),
     mutant(
+        "lag-asked-of-the-silent",
+        "the lane asks over a new connection when one has brought no answer",
+        "services/gateway/gateway/lag.py",
+        "            await self.aclose()  #",
+        "            pass  #",
+        "delivery/test_lag.py::test_it_is_asked_again_after_an_absence",
+    ),
+    mutant(
         "fed-whoever-is-behind",
         "the lane waits while a reader is behind",
         LANE,

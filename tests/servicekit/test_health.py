@@ -6,7 +6,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from servicekit.health import DEAF_LIMIT_S, TURN_LIMIT_S, Health, health_routes
+from servicekit.health import DEAF_LIMIT_S, LOOPS, TURN_LIMIT_S, Health, health_routes
+from servicekit.waker import repeat
+from tests.waiting import until
 
 
 class Clock:
@@ -77,6 +79,33 @@ async def test_what_takes_long_and_ends_by_itself_is_no_death(
             assert health.dead() is None
     clock.now += 70
     assert health.dead()
+
+
+async def test_all_that_goes_round_belongs_to_the_life_of_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("servicekit.health.ROUND_LIMIT_S", 0.05)
+    loops: list[Health] = []
+    LOOPS.set(loops)
+    stuck = asyncio.Event()
+
+    async def work() -> int:
+        await stuck.wait()
+        return 0
+
+    going = asyncio.create_task(repeat(0.001, work))
+
+    async def dead() -> bool:
+        return any(health.dead() for health in loops)
+
+    await until(dead)
+    stuck.set()
+
+    async def alive() -> bool:
+        return len(loops) == 1 and not await dead()
+
+    await until(alive)
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+    assert loops == []
 
 
 async def test_the_endpoints(health: Health, clock: Clock) -> None:

@@ -165,6 +165,7 @@ async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
         return dict.fromkeys(topics, consumer.epoch)
 
     monkeypatch.setattr("servicekit.runner.position.settle", settle)
+    monkeypatch.setattr(type(runner._subscription), "left", False)
     monkeypatch.setattr(runner._subscription, "topic_ids", topic_ids)
     yield Reading(runner, consumer, handler, pool)
     await pool.close()
@@ -469,6 +470,20 @@ async def test_what_is_in_hand_is_not_taken_for_lost(reading: Reading) -> None:
     assert FIRST in reading.runner._stands, "settling would count these as lost, and move the place behind them"
     await reading.runner.poll([Kept(FIRST.topic, FIRST.partition, 100, (), b"")])
     assert reading.handler.handled == [(0, 100)]
+
+
+async def test_a_consumer_that_has_left_its_group_for_good_ends_the_service(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing brings it back, it reads nothing, and nothing seems unread."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    reading.runner._ended = ended
+    await reading.runner._look_round()
+    assert not ended.done()
+    monkeypatch.setattr(type(reading.runner._subscription), "left", True)
+    await reading.runner._look_round()
+    with pytest.raises(RuntimeError, match="left its group"):
+        await ended
 
 
 async def test_a_broker_that_does_not_answer_makes_nobody_deaf(reading: Reading) -> None:

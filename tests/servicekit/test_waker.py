@@ -10,7 +10,6 @@ import pytest
 
 from servicekit import database
 from servicekit.database import Connection, Pool
-from servicekit.health import Health
 from servicekit.held import Key
 from servicekit.metrics import METRICS
 from servicekit.waker import HEADS, Waker
@@ -53,7 +52,7 @@ async def test_heads_that_are_too_much_at_once_are_tried_one_by_one(pool: Pool) 
     handlers: Any = [slow, other]  # what the waker asks of one
     retries = METRICS.retries.labels("QueryCanceledError")
     before = retries._value.get()
-    waker = Waker(pool, handlers, Health(), lambda: None)
+    waker = Waker(pool, handlers, lambda: None)
     assert await waker.drain() == 5
     assert slow.tried == [(3, 500), (1, 1), (1, 1), (1, 1)]
     assert other.tried == [(2, 500)]

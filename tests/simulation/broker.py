@@ -9,6 +9,7 @@ where the first did not (the producer is idempotent).
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from aiokafka import TopicPartition
@@ -101,7 +102,7 @@ class Broker:
 class Consumer:
     """A member of a group, or a zombie that does not know that it is none any more."""
 
-    _client = None
+    _client = SimpleNamespace(_conns={})
 
     def __init__(self, broker: Broker, group: str = "") -> None:
         self.broker, self._group = broker, group

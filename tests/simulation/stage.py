@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from types import SimpleNamespace
@@ -129,6 +129,10 @@ def _patched(stage: Stage) -> Iterator[None]:
         await producer.start()
         return producer
 
+    async def drop_producer(producer: Producer) -> None:
+        with suppress(Exception):
+            await producer.stop()
+
     async def connect(_: str, **__: Any) -> Any:
         actor = CURRENT.get()
         assert actor is not None and actor.process.connect is not None
@@ -143,6 +147,7 @@ def _patched(stage: Stage) -> Iterator[None]:
         (republish, "present_ids", present_ids),
         (log, "present_ids", present_ids),
         (relay, "start_producer", start_producer),
+        (relay, "drop_producer", drop_producer),
         (relay, "RETRY_S", 0),
         (relay, "POLL_S", 0),
         (relay, "LEADER_IDLE_S", 0),  # what a leader that was cut off has under way is `Broker.late`
@@ -152,6 +157,7 @@ def _patched(stage: Stage) -> Iterator[None]:
         (runner, "time", telling),
         (runner, "Subscription", Subscription),
         (republish, "start_producer", start_producer),
+        (republish, "drop_producer", drop_producer),
         (log, "AIOKafkaConsumer", lambda **_: Consumer(stage.broker)),
     ]
     with ExitStack() as patched:
@@ -162,6 +168,8 @@ def _patched(stage: Stage) -> Iterator[None]:
 
 class Subscription:
     """Stands for `kafka.Subscription`: the world polls the consumer, and hands what it gets to the runner."""
+
+    left = False
 
     def __init__(self, bootstrap: Consumer, *_: Any, **__: Any) -> None:
         """The runner's settings name, for a broker, the consumer itself."""

@@ -52,7 +52,7 @@ class Replica:
         reads = handlers(service, bugs)
         health = Health()
         self.runner = Runner(service, settings, self.pool, reads, health, self.relay.wake)
-        self.waker = Waker(self.pool, reads, health, self.relay.wake)
+        self.waker = Waker(self.pool, reads, self.relay.wake)
         self.topics = [topic for handler in reads for topic in handler.topics]
 
 

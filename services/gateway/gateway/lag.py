@@ -5,6 +5,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from contracts.topics import DECIDERS
 from servicekit import access
@@ -33,7 +34,15 @@ class Lag:
             return self._unread
         if self._clients is None:
             self._clients = await self._start()
-        admin, consumer = self._clients
+        try:
+            self._unread = await self._ask(*self._clients)
+        except KafkaError:
+            await self.aclose()  # aiokafka would ask again over the connection that has brought no answer
+            raise
+        self._asked = time.monotonic()
+        return self._unread
+
+    async def _ask(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> dict[str, int]:
         unread = {}
         for group in READERS:
             read: dict[TopicPartition, int] = {
@@ -43,8 +52,7 @@ class Lag:
             }
             ends = await consumer.end_offsets(list(read)) if read else {}
             unread[group] = sum(max(0, ends[partition] - offset) for partition, offset in read.items())
-        self._unread, self._asked = unread, time.monotonic()
-        return self._unread
+        return unread
 
     async def _start(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         """Both clients, started: one that a broker's absence has kept from starting is of no use later."""
@@ -60,8 +68,8 @@ class Lag:
         return admin, consumer
 
     async def aclose(self) -> None:
-        """Ends both connections."""
+        """Ends both; they begin anew when something is asked again."""
         if self._clients is not None:
-            admin, consumer = self._clients
-            await admin.close()
-            await consumer.stop()
+            (admin, consumer), self._clients = self._clients, None
+            await access.ended(admin.close(), admin._client)
+            await access.ended(consumer.stop(), consumer._client)

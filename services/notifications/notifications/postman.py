@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 1.0
 LEASE_S = 60
-SEND_TIMEOUT_S = 45  # for all steps together, within the lease
+SEND_TIMEOUT_S, STEP_TIMEOUT_S = 40, 15  # all steps together and then a farewell, within the lease
 AT_ONCE = 1  # a second one would wait while its lease runs out
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 5.0, 3600.0
 MOST_DOUBLINGS = 20  # far beyond the most; a thousand would be no number any more
@@ -66,6 +66,7 @@ class Postman:
                     password=settings.smtp_password or None,
                     start_tls=settings.smtp_starttls,
                     cert_bundle=settings.smtp_ca_file or None,
+                    timeout=STEP_TIMEOUT_S,
                 )
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:  # the last: of the letter itself
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** min(mail["attempts"] - 1, MOST_DOUBLINGS), BACKOFF_MOST_S)
