@@ -44,9 +44,9 @@ MUTANTS = (
         "same-producer-after-an-error",
         "after any error a new producer",
         RELAY,
-        """                await self._drop_producer()
-                await asyncio.sleep(RETRY_S)""",
-        """                await asyncio.sleep(RETRY_S)""",
+        """                    await self._drop_producer()
+                    await asyncio.sleep(RETRY_S)""",
+        """                    await asyncio.sleep(RETRY_S)""",
         f"{TEST}::test_nothing_is_removed_around_a_hole",
     ),
     mutant(
@@ -87,9 +87,9 @@ MUTANTS = (
         "one leader per service",
         RELAY,
         """("SELECT pg_try_advisory_lock($1)", _LOCK):
-                await asyncio.sleep(RETRY_S)""",
+                health.turned()""",
         """("SELECT $1 > 0", _LOCK):
-                await asyncio.sleep(RETRY_S)""",
+                health.turned()""",
         f"{TEST}::test_one_leader_and_its_lock_goes_with_its_connection",
     ),
     mutant(
@@ -168,9 +168,9 @@ MUTANTS = (
     mutant(
         "dropped-producer-goes-on",
         "a producer that is dropped sends nothing more",
-        RELAY,
-        "                await producer._sender.close()",
-        "                pass",
+        KAFKA,
+        "        await producer._sender.close()\n",
+        "",
         f"{TEST}::test_a_producer_that_is_dropped_sends_nothing_more",
     ),
 )

@@ -482,8 +482,9 @@ async def test_a_consumer_that_has_left_its_group_for_good_ends_the_service(
     assert not ended.done()
     monkeypatch.setattr(type(reading.runner._subscription), "left", True)
     await reading.runner._look_round()
+    assert ended.done()
     with pytest.raises(RuntimeError, match="left its group"):
-        await ended
+        ended.result()
 
 
 async def test_a_broker_that_does_not_answer_makes_nobody_deaf(reading: Reading) -> None:
