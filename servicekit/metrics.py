@@ -60,7 +60,7 @@ class Metrics:
     )
     to_an_end = Histogram(
         "ocop_submission_seconds",
-        "seconds from received to the end heard, of what never waited, by its state",
+        "seconds from received (of a backfill: from fed) to the end heard, of what never waited, by its state",
         ["state"],
         buckets=TO_AN_END,
     )

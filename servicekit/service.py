@@ -117,7 +117,8 @@ class Service:
             gc.freeze()
             gc.set_threshold(50_000, 20, 20)
             sends = "sending" in migrate.LINES[self.name]
-            loops: list[Work] = [Forgotten(self.pool).run, Observer(self.pool, sends=sends).run, *workers]
+            loops: list[Work] = [Forgotten(pool).run for pool in (self.pool, self.http_pool)]
+            loops += [Observer(self.pool, sends=sends).run, *workers]
             if reads:
                 loops.append(Waker(self.pool, reads, self.relay.wake).run)
                 for _ in range(self.settings.readers):

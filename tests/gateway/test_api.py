@@ -15,6 +15,7 @@ import pytest
 from gateway import api, gate, outcomes, tenants
 from gateway.repeater import Repeater
 from gateway.settings import Settings
+from prometheus_client import Histogram
 
 from contracts.envelope import Envelope, dataschema, encode, to_headers
 from contracts.outcome import Outcome, outcome_type
@@ -22,6 +23,7 @@ from servicekit import database
 from servicekit.database import Pool
 from servicekit.listener import Listener
 from servicekit.message import Kept, Message, decode
+from servicekit.metrics import METRICS
 from tests.engines import Databases
 from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
 from tests.waiting import until, waits_for_lock
@@ -300,6 +302,30 @@ async def test_status_with_every_outcome(gateway: Gateway) -> None:
     ]
     assert "2025-68/CT-1" in found["outcomes"][0]["message_vi"]
     assert found["outcomes"][1]["event_ids"] == [str(event_id)]
+
+
+@pytest.mark.parametrize(
+    ("fed_at", "counted", "seconds"), [(None, 1, 3600), ("clock_timestamp()", 1, 0), ("'infinity'", 0, 0)]
+)
+async def test_how_long_it_took_is_counted_from_the_lane(
+    gateway: Gateway, fed_at: str | None, counted: int, seconds: int
+) -> None:
+    """What was fed waited for its turn on purpose, and what was not fed has no time at all."""
+    (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    await gateway.pool.execute(
+        f"UPDATE submission SET received_at = clock_timestamp() - interval '1 hour', fed_at = {fed_at or 'NULL'}"  # noqa: S608  # from above
+    )
+    took = METRICS.to_an_end.labels("applied")
+    before = _told(took)
+    await hear(gateway, outcome_message(taken, 1, "applied"))
+    count, total = (now - then for now, then in zip(_told(took), before, strict=True))
+    assert count == counted
+    assert seconds <= total < seconds + 60
+
+
+def _told(took: Histogram) -> tuple[float, float]:
+    samples = {sample.name: sample.value for metric in took.collect() for sample in metric.samples}
+    return samples["ocop_submission_seconds_count"], samples["ocop_submission_seconds_sum"]
 
 
 async def test_a_final_outcome_beats_one_that_is_not_whatever_their_numbers(gateway: Gateway) -> None:

@@ -131,7 +131,7 @@ MUTANTS = (
         "forgotten-keeps-its-locks",
         "the locks of a client that is gone without a word go, in the middle of a COPY too",
         "servicekit/service.py",
-        "Forgotten(self.pool).run, ",
+        "Forgotten(pool).run for pool in (self.pool, self.http_pool)",
         "",
         "delivery/test_spine.py::test_locks_of_a_client_that_the_network_forgot_go",
     ),

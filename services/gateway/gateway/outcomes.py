@@ -58,12 +58,14 @@ async def hear(connection: Connection, messages: Sequence[Message]) -> None:
         f"""UPDATE submission s SET state = coalesce(({BEST_OUTCOME.format(row="s")}), s.state)
             WHERE (s.source, s.event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
             RETURNING tenant, old.state AS before, new.state AS now,
-                      extract(epoch FROM clock_timestamp() - received_at)::float8 AS seconds""",  # noqa: S608  # a constant
+                      extract(epoch FROM clock_timestamp()
+                        - CASE WHEN fed_at < 'infinity' THEN fed_at WHEN fed_at IS NULL THEN received_at END
+                      )::float8 AS seconds""",  # noqa: S608  # a constant
         [outcome.source for outcome, _, _ in told],
         [outcome.event_id for outcome, _, _ in told],
     )
     for row in ended:
         if row["now"] in FINAL and row["before"] not in FINAL:
             database.on_commit(METRICS.ended.labels(row["tenant"], row["now"]).inc)
-            if row["before"] == "received":
+            if row["before"] == "received" and row["seconds"] is not None:  # else it has never been fed
                 database.on_commit(partial(METRICS.to_an_end.labels(row["now"]).observe, row["seconds"]))
