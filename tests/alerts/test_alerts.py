@@ -69,6 +69,7 @@ def engines() -> Series:
     """Kafka, a database and their volumes, all well."""
     found = {
         THIN: "0x{}",
+        OFFLINE: "0x{}",
         "kafka_server_replicamanager_underreplicatedpartitions": "0x{}",
         'cnpg_pg_stat_archiver_last_archived_time{service="registry",pod="registry-db-1"}': "0+60x{}",
         'cnpg_pg_stat_archiver_last_failed_time{service="registry",pod="registry-db-1"}': "-1x{}",
@@ -98,6 +99,7 @@ VOLUMES = [f"{service}-db-1{end}" for service in SERVICES for end in ("", "-wal"
     f"data-0-ocop-{pool}-0" for pool in ("brokers", "controllers")
 ]
 THIN = "kafka_server_replicamanager_underminisrpartitioncount"
+OFFLINE = "kafka_controller_kafkacontroller_offlinepartitionscount"
 BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{service="registry"}'
 
 
@@ -230,6 +232,7 @@ FAULTS = [
         18,
     ),
     Fault("OcopKafkaThin", {THIN: "4x{}"}, {}, 3),
+    Fault("OcopKafkaThin", {OFFLINE: "1x{}"}, {}, 3),
     Fault("OcopKafkaUneven", {"kafka_server_replicamanager_underreplicatedpartitions": "4x{}"}, {}, 32),
 ]
 
@@ -286,6 +289,19 @@ def test_an_alert_is_for_its_own_fault(fault: Fault, tmp_path: Path) -> None:
 
 def test_none_fires_while_all_is_well(tmp_path: Path) -> None:
     done = run(tmp_path, [case({}, (), at, {}, ()) for at in (5, 60, 390)])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_long_absence_of_kafka_is_said_once(tmp_path: Path) -> None:
+    """By the gateway, whose outbox grows. What readers do not hear of is not theirs to be paged for."""
+    away: Series = {'ocop_outbox_age_seconds{service="gateway"}': "0+60x{}"}
+    for service in SERVICES:
+        away[f'ocop_lag_seconds{{service="{service}",topic="t"}}'] = "0+60x{}"
+        away[f'ocop_records_total{{service="{service}",topic="busy"}}'] = "6000x{}"
+    for service in SENDING:
+        away[f'ocop_relay_leads{{service="{service}",instance="1"}}'] = "0x{}"
+    said = {"OcopOutboxOld": {"service": "gateway"}}
+    done = run(tmp_path, [case(away, (), at, said, also=("OcopNobodySends",)) for at in (5, 30, 120)])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -242,7 +242,7 @@ BREAKS: Final = (
     Break("is_asked_at_three_places", "no startup probe", _main("registry", "startupProbe", None)),
     Break("is_asked_at_three_places", "readiness in a hurry", _main("registry", "readinessProbe/timeoutSeconds", 1)),
     Break("has_time_to_stop", "30 s", _pod("registry", "terminationGracePeriodSeconds", 30)),
-    Break("has_time_to_stop", "ten seconds before", _main("registry", "lifecycle/preStop/sleep/seconds", 10)),
+    Break("has_time_to_stop", "fifteen seconds before", _main("registry", "lifecycle/preStop/sleep/seconds", 15)),
     Break("has_time_to_stop", "at once", _main("registry", "lifecycle", None)),
     Break("is_process_one", "a shell", _main("registry", "command", ["sh", "-c", "python -m registry"])),
     Break("is_migrated_by_one_job", "no migration", without=("Job", "migrate-registry")),

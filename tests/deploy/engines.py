@@ -18,6 +18,7 @@ from tests.deploy.workloads import secret_keys
 
 SECRET_API: Final = "external-secrets.io/v1"
 RESERVED: Final = 20  # connections: the operator, backups, metrics, a migration, an operator's command
+COMING_AND_GOING: Final = 2  # replicas more, while a release is rolled out: one that begins, one that ends
 CA_FILE: Final = "/run/secrets/postgres/ca.crt"
 
 
@@ -314,7 +315,7 @@ def scales_within_partitions_and_connections(found: Manifests) -> Iterator[str]:
         least, greatest = spec["minReplicaCount"], spec["maxReplicaCount"]
         if least < 2 or greatest * readers > partitions:
             yield f"{service.name}: {least} to {greatest} replicas, {partitions} partitions"
-        processes = greatest + 1  # one more while a release is rolled out
+        processes = greatest + COMING_AND_GOING
         needed = processes * (2 * pool + 1) + RESERVED  # two pools, and the relay's own
         has = int(found.named("Cluster", f"{service.name}-db")["spec"]["postgresql"]["parameters"]["max_connections"])
         if needed > has:

@@ -152,7 +152,7 @@ async def test_all_work_each_as_its_own_user(
                 (1,)
             ]
             assert await under_test.fetch("national", "SELECT count(*) FROM event") == [(22,)]
-            monkeypatch.setattr(access, "to", lambda bootstrap: {"bootstrap_servers": bootstrap, **as_user("operator")})
+            monkeypatch.setattr(access, "to", lambda to, **_: {"bootstrap_servers": to, **as_user("operator")})
             await operators_work(broker.users, under_test, answers[0]["submission_id"])
         assert broker.denied() == set()
 

@@ -9,7 +9,7 @@ from contracts.topics import PARTITIONS
 from deploy.k8s import kafka
 from deploy.k8s.manifests import render
 from servicekit.settings import Settings
-from tests.deploy.engines import RESERVED
+from tests.deploy.engines import COMING_AND_GOING, RESERVED
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -115,8 +115,10 @@ def test_what_is_measured_was() -> None:
 
 def test_how_many_replicas_the_connections_bear() -> None:
     connections, processes = given("K3"), int((given("K4") - RESERVED) // given("K3"))
-    assert f"+ {RESERVED} for the operators = {(given('K2') + 1) * connections + RESERVED:.0f} ≤ K4" in PAGE
-    most = processes - 1  # one more during a release
+    assert (
+        f"+ {RESERVED} for the operators = {(given('K2') + COMING_AND_GOING) * connections + RESERVED:.0f} ≤ K4" in PAGE
+    )
+    most = processes - COMING_AND_GOING
     assert f"So K2 may be {most} at most" in PAGE
     assert f"`maxReplicaCount` of its ScaledObject up to {most}," in (ROOT / "docs" / "runbook.md").read_text()
 

@@ -15,6 +15,7 @@ from deploy.k8s.manifests import OUR_IMAGE, Manifests, Object, containers, label
 from ocop.services import SERVICES
 from servicekit.access import Tls
 from servicekit.health import health_routes
+from servicekit.kafka import STOPPED_S
 from servicekit.settings import Settings
 from servicekit.tracing import END_S
 from tests.deploy.rule import ALL, REAL, rule
@@ -28,9 +29,10 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
 }
 DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 SHELLS: Final = ("sh", "bash", "/bin/sh", "/bin/bash")
-# For the poll in hand, for requests under way, for two pools, for the last spans: what servicekit takes to stop.
-POLL_S, REQUESTS_S, POOLS_S = 15, 10, 10
-STOPS_S: Final = POLL_S + REQUESTS_S + POOLS_S + END_S
+# What servicekit takes to stop: for the poll in hand and the group, with requests under way (10 s) beside them, for two
+# pools, for the last spans.
+POOLS_S: Final = 10
+STOPS_S: Final = STOPPED_S + POOLS_S + END_S
 
 
 @rule(*ALL)
