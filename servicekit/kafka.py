@@ -109,6 +109,11 @@ class Subscription:
         """Whether aiokafka has given up being in the group, by an error of its own: nothing then brings it back."""
         return bool(self.consumer._coordinator._coordination_task.done())
 
+    def doubt(self) -> None:
+        """What was asked has brought no answer in time: the next goes over new connections. aiokafka closes one only
+        where its own limit for that request comes first, and for offsets it does not."""
+        access.let_go(self.consumer._client)
+
     async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, UUID]:
         """The present id of each topic that exists. Raises a KafkaError while no broker answers."""
         return await present_ids(self.consumer._client, topics)  # for every poll; its own would be one connection each

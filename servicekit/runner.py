@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 from opentelemetry.trace import SpanKind
 
 from servicekit import breaker, database, held, position
@@ -178,6 +178,8 @@ class Runner(ConsumerRebalanceListener):
                 await self._settle([partition for partition in rest if partition.topic == topic])
             except KafkaError as error:  # a topic that does not exist is no reason to leave the others
                 log.warning("not settled", topic=topic, error=repr(error))
+                if isinstance(error, KafkaTimeoutError):
+                    self._subscription.doubt()
         return 0
 
     async def _settle(self, partitions: Sequence[TopicPartition]) -> None:
@@ -243,6 +245,8 @@ class Runner(ConsumerRebalanceListener):
                     return
                 METRICS.retries.labels(type(error).__name__).inc()
                 log.warning("poll put off", error=repr(error))
+                if isinstance(error, KafkaTimeoutError):
+                    self._subscription.doubt()
                 late = isinstance(error, database.TOO_LATE)
                 if late and time.monotonic() - started > BUDGET_S / 2:  # alone each may end in time, in what is left
                     log.error("poll ends too late each time, taking its records one by one")

@@ -112,6 +112,16 @@ MUTANTS = (
         f"{TEST}::test_a_consumer_that_has_left_its_group_for_good_ends_the_service",
     ),
     mutant(
+        "silence-not-doubted",
+        "what brings no answer in time is asked over new connections",
+        RUNNER,
+        """                if isinstance(error, KafkaTimeoutError):
+                    self._subscription.doubt()
+                late =""",
+        """                late =""",
+        f"{TEST}::test_what_kafka_does_not_answer_in_time_is_asked_over_new_connections",
+    ),
+    mutant(
         "silence-waited-out",
         "what Kafka does not answer is asked again soon",
         "servicekit/kafka.py",

@@ -10,7 +10,7 @@ from weakref import WeakSet
 import asyncpg
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from servicekit import breaker, database, patience, position
 from servicekit.database import Connection, Pool
@@ -485,6 +485,29 @@ async def test_a_consumer_that_has_left_its_group_for_good_ends_the_service(
     assert ended.done()
     with pytest.raises(RuntimeError, match="left its group"):
         ended.result()
+
+
+async def test_what_kafka_does_not_answer_in_time_is_asked_over_new_connections(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept ones would be asked again for as long as something lies in the consumer's buffers."""
+    doubted: list[None] = []
+    answers: list[Exception] = [KafkaTimeoutError(), KafkaTimeoutError()]
+    monkeypatch.setattr(type(reading.runner._subscription), "doubt", lambda _: doubted.append(None))
+    settle = position.settle
+
+    async def silent(*arguments: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return await settle(*arguments)
+
+    monkeypatch.setattr("servicekit.runner.position.settle", silent)
+    await reading.row(FIRST, 5)
+    await reading.runner._look_round()
+    assert len(doubted) == 1
+    await reading.poll((FIRST, 5))
+    assert len(doubted) == 2
+    assert reading.consumer.sought[FIRST] == 5, "and then it is settled, to be read again"
 
 
 async def test_a_broker_that_does_not_answer_makes_nobody_deaf(reading: Reading) -> None:

@@ -171,6 +171,9 @@ class Subscription:
 
     left = False
 
+    def doubt(self) -> None:
+        """The model has no connections."""
+
     def __init__(self, bootstrap: Consumer, *_: Any, **__: Any) -> None:
         """The runner's settings name, for a broker, the consumer itself."""
         self.consumer = bootstrap
