@@ -6,6 +6,7 @@ It is a matter of the process, as its proxies are: consumers, producers and oper
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import cache
@@ -98,15 +99,18 @@ async def ended(ending: Coroutine[Any, Any, None], client: AIOKafkaClient | None
             await ending
 
     task = asyncio.create_task(quietly())
-    done, _ = await asyncio.wait({task}, timeout=seconds)
-    if not done:
-        task.cancel()
-        if client is not None:
-            let_go(client)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            if client is not None:
+                let_go(client)
 
 
-def let_go(client: AIOKafkaClient) -> None:
-    """Breaks a client's connections."""
+def let_go(client: AIOKafkaClient, silent_s: float | None = None) -> None:
+    """Breaks a client's connections, or those that were asked something and have said nothing for so long."""
     for connection in client._conns.values():
-        if connection._writer is not None:
+        silent = bool(connection._requests) and time.monotonic() - connection._last_action > (silent_s or 0.0)
+        if connection._writer is not None and (silent or silent_s is None):
             connection._writer.transport.abort()

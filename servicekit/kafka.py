@@ -22,6 +22,7 @@ METADATA_MAX_AGE_MS = 10_000  # so late a topic made anew is noticed; with aioka
 SEND_TIMEOUT_S = 20  # with idempotence batches never expire, so sends are time-boxed
 REBALANCE_TIMEOUT_MS = 10_000  # JoinGroup is answered after that at the latest: less than what requests wait
 STOPPED_S = 20.0
+SILENT_S = 10.0  # something was asked, and nothing has come for so long
 MOST_HEARTBEAT_MS = 3000  # by its answer a member learns that it has to rejoin
 
 
@@ -112,7 +113,7 @@ class Subscription:
     def doubt(self) -> None:
         """What was asked has brought no answer in time: the next goes over new connections. aiokafka closes one only
         where its own limit for that request comes first, and for offsets it does not."""
-        access.let_go(self.consumer._client)
+        access.let_go(self.consumer._client, silent_s=SILENT_S)
 
     async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, UUID]:
         """The present id of each topic that exists. Raises a KafkaError while no broker answers."""
@@ -144,15 +145,13 @@ class Subscription:
 
 
 async def drop_producer(producer: AIOKafkaProducer) -> None:
-    """Ends it in 5 s, whatever it waits for, and what it has not sent yet is not sent any more: idempotent batches
+    """Ends it in 10 s, whatever it waits for, and what it has not sent yet is not sent any more: idempotent batches
     never expire, and those that wait for a partition's leader would be sent whenever there is one again."""
 
-    async def end() -> None:
-        await producer._sender.close()
-        access.let_go(producer.client)
-        await producer.stop()
-
-    await access.ended(end(), producer.client)
+    access.let_go(producer.client)
+    await access.ended(producer._sender.close(), producer.client)
+    access.let_go(producer.client)
+    await access.ended(producer.stop(), producer.client)
 
 
 async def start_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:

@@ -50,6 +50,12 @@ class Backoff:
         self._next = min(self._next * 2, BACKOFF_MOST_S)
 
 
+def is_cancelled() -> bool:
+    """Whether a CancelledError that has come up is this task's end: a library may give back that of something else."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def alone(
     what: str,
     attempt: Callable[[], Awaitable[None]],

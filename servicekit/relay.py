@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -111,8 +112,8 @@ class Relay:
                 )
                 if rows:
                     await self._send(connection, rows)
-                elif self._producer is not None:  # that the network has forgotten a way shows only when it is gone
-                    await self._topic_ids(self._producer, connection, set())
+                elif self._producer is not None:
+                    await self._look(self._producer, connection)
                 if len(rows) < BATCH:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), POLL_S)
@@ -140,12 +141,20 @@ class Relay:
             # The producer may be in a state that it does not leave; what is not confirmed is sent again by a new one.
             raise KafkaError(f"send failed: {results[len(confirmed)]!r}")
 
+    async def _look(self, producer: AIOKafkaProducer, connection: Connection) -> None:
+        """That the network has forgotten a way shows only when it is gone: the next rows then go a new one."""
+        try:
+            await self._topic_ids(producer, connection, set())
+        except KafkaError as error:
+            log.info("nothing to send, and Kafka does not answer", error=repr(error))
+            await self._drop_producer()
+
     async def _topic_ids(
         self, producer: AIOKafkaProducer, connection: Connection, topics: set[str]
     ) -> Mapping[str, UUID]:
         """The epochs in which what follows will lie, as they were lately: an older one is noticed as such later."""
         if not topics <= self._epochs.keys() or self._ask_at <= time.monotonic():
-            self._epochs = await present_ids(producer.client, TOPICS)
+            self._epochs = await present_ids(producer.client, TOPICS, over=ConnectionGroup.DEFAULT)
             if gone := topics - self._epochs.keys():  # what is confirmed is confirmed of an epoch
                 raise UnknownTopicOrPartitionError(", ".join(sorted(gone)))
             await loss.notice(connection, self._epochs)

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 LAG_EVERY_S, LOOK_EVERY_S = 30.0, 2.0
 GROUP_COMMIT_S = 5.0
+SETTLED_S = 5.0  # half of the time that members have to rejoin
 
 Poll = Mapping[TopicPartition, Sequence[Message]]
 Fail = Callable[[Connection, Message, dict[str, Any]], Awaitable[None]]
@@ -153,10 +154,19 @@ class Runner(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Seeks each partition to where the database says. If this fails, the check in `poll` catches it:
-        aiokafka logs an error here and reads on from the group's offset."""
+        aiokafka logs an error here and reads on from the group's offset.
+
+        What takes longer is left to `_look_round`: meanwhile aiokafka neither rejoins nor says that we live.
+        """
         self._joined = True
         if assigned:
-            await self._settle(list(assigned))
+            settling = asyncio.create_task(self._settle(list(assigned)))
+            try:
+                await asyncio.wait({settling}, timeout=SETTLED_S)
+            finally:
+                settling.cancel()
+            if settling.done():
+                settling.result()
 
     async def _look_round(self) -> int:
         """Settles what an outage kept from being settled at assignment, for a quiet partition brings no poll to do

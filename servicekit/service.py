@@ -23,6 +23,7 @@ from servicekit.handler import Handler
 from servicekit.health import LOOPS, Health, health_routes
 from servicekit.logs import configure_logging
 from servicekit.observer import Observer
+from servicekit.patience import is_cancelled
 from servicekit.relay import Relay
 from servicekit.runner import Runner
 from servicekit.setback import unknown_records
@@ -222,7 +223,6 @@ async def _for_ever(work: Work) -> None:
     try:
         await work()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_cancelled():
             raise
     raise RuntimeError(f"{getattr(work, '__qualname__', work)} has ended")

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Final
 from uuid import UUID
 
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import CloseReason
 from aiokafka.errors import RequestTimedOutError, UnknownTopicOrPartitionError
 from aiokafka.protocol.abstract import AbstractType
@@ -122,15 +122,18 @@ async def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, UUID]:
     return ids
 
 
-async def present_ids(client: AIOKafkaClient, topics: Iterable[str]) -> dict[str, UUID]:
+async def present_ids(
+    client: AIOKafkaClient, topics: Iterable[str], over: str | ConnectionGroup = ASKED_BESIDE
+) -> dict[str, UUID]:
     """The same over a client that there is; a topic that does not exist is not in the answer. Raises
     RequestTimedOutError after 5 s, and asks over a new connection the next time."""
     node = client.get_random_node()
+    await client.ready(node, group=over)  # what takes long to connect need not begin anew each time
     try:
         async with asyncio.timeout(ASKED_S):
-            response = await client.send(node, _MetadataRequest(topics), group=ASKED_BESIDE)
+            response = await client.send(node, _MetadataRequest(topics), group=over)
     except TimeoutError:
-        silent = client._conns.get((node, ASKED_BESIDE))  # aiokafka gives it up when its own time is over only
+        silent = client._conns.get((node, over))  # aiokafka gives it up when its own time is over only
         if silent is not None:
             silent.close(reason=CloseReason.CONNECTION_TIMEOUT)
         raise RequestTimedOutError from None

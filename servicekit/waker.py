@@ -13,7 +13,7 @@ from servicekit.failpoint import failpoint
 from servicekit.handler import Handler
 from servicekit.held import Key
 from servicekit.metrics import METRICS
-from servicekit.patience import alone
+from servicekit.patience import alone, is_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +106,10 @@ async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:
             found = 0
             try:
                 found = await work()
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+                log.exception("background work was cancelled by nobody", work=work.__qualname__)
             except Exception as error:
                 if database.is_outage(error) or isinstance(error, KafkaError):
                     log.warning("background work put off", work=work.__qualname__, error=repr(error))

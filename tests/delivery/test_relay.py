@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
 
 from contracts.topics import TOPICS
@@ -16,6 +17,7 @@ from ocop import oracle, provision
 from servicekit import database, outbox, relay, topic_ids
 from servicekit.database import Pool
 from servicekit.kafka import start_producer
+from servicekit.metrics import METRICS
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
 from servicekit.republish import republish
@@ -279,12 +281,13 @@ async def test_who_has_nothing_to_send_finds_out_that_the_way_is_forgotten(
             await outbox.put(connection, [row(1)])
         await emptied(pool)
         assert running._producer is not None
-        forget(running._producer.client, topic_ids.ASKED_BESIDE)
+        forget(running._producer.client, ConnectionGroup.DEFAULT)
 
         async def dropped() -> bool:
             return running._producer is None
 
         await until(dropped, DEADLINE_S)
+        assert METRICS.leads._value.get() == 1, "whose lead hangs on the database alone"
         async with pool.acquire() as connection:
             await outbox.put(connection, [row(2)])
         await emptied(pool)

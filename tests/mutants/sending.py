@@ -28,8 +28,11 @@ MUTANTS = (
         "farewell-waited-for",
         "a producer is dropped, whatever its connections wait for",
         KAFKA,
-        "        access.let_go(producer.client)\n",
-        "",
+        """    access.let_go(producer.client)
+    await access.ended(producer._sender.close(), producer.client)
+    access.let_go(producer.client)
+""",
+        "    await access.ended(producer._sender.close(), None)\n",
         "servicekit/test_silence.py::test_a_producer_is_dropped_though_its_connections_do_not_close",
     ),
     mutant(
@@ -169,7 +172,7 @@ MUTANTS = (
         "dropped-producer-goes-on",
         "a producer that is dropped sends nothing more",
         KAFKA,
-        "        await producer._sender.close()\n",
+        "    await access.ended(producer._sender.close(), producer.client)\n",
         "",
         f"{TEST}::test_a_producer_that_is_dropped_sends_nothing_more",
     ),

@@ -2,9 +2,13 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trustme
@@ -62,6 +66,25 @@ async def shown(port: int) -> int:
     said = int(await reader.readline())
     writer.close()
     return said
+
+
+def test_what_was_asked_and_says_nothing_is_let_go() -> None:
+    now = time.monotonic()
+    asked = {"silent": (1, now - 60), "asked just now": (1, now), "not asked": (0, now - 60)}
+    broken: list[str] = []
+    connections = {
+        name: SimpleNamespace(
+            _requests=[None] * requests,
+            _last_action=last,
+            _writer=SimpleNamespace(transport=SimpleNamespace(abort=partial(broken.append, name))),
+        )
+        for name, (requests, last) in asked.items()
+    }
+    client: Any = SimpleNamespace(_conns=connections)
+    access.let_go(client, silent_s=10)
+    assert broken == ["silent"]
+    access.let_go(client)
+    assert broken == ["silent", *asked]
 
 
 def test_in_the_clear_unless_told_otherwise() -> None:

@@ -472,6 +472,26 @@ async def test_what_is_in_hand_is_not_taken_for_lost(reading: Reading) -> None:
     assert reading.handler.handled == [(0, 100)]
 
 
+async def test_assignment_does_not_wait_long_for_a_place(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile aiokafka neither rejoins nor says that we live, and the group goes on without us."""
+    monkeypatch.setattr("servicekit.runner.SETTLED_S", 0.05)
+    settle, there = position.settle, asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        await there.wait()
+        return await settle(*arguments)
+
+    monkeypatch.setattr("servicekit.runner.position.settle", slow)
+    await reading.row(FIRST, 5)
+    await reading.row(SECOND, 7)
+    async with asyncio.timeout(5):
+        await reading.runner.on_partitions_assigned([FIRST, SECOND])
+    assert not reading.runner._stands
+    there.set()
+    await reading.runner._look_round()
+    assert reading.runner._stands == {FIRST: 5, SECOND: 7}
+
+
 async def test_a_consumer_that_has_left_its_group_for_good_ends_the_service(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:

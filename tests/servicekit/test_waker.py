@@ -1,5 +1,6 @@
 """Ready heads: what is too much at once is tried one by one, and keeps nobody else from his turn."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,9 @@ from servicekit import database
 from servicekit.database import Connection, Pool
 from servicekit.held import Key
 from servicekit.metrics import METRICS
-from servicekit.waker import HEADS, Waker
+from servicekit.waker import HEADS, Waker, repeat
 from tests.engines import Databases
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -44,6 +46,28 @@ class Ready:
         if len(keys) > self.most:
             raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
         self.heads = [head for head in self.heads if head not in keys]
+
+
+async def test_work_that_a_library_cancels_goes_on() -> None:
+    """What it has cut short comes back as the cancellation of whoever asks next, and a loop is missed by nobody."""
+    rounds = 0
+
+    async def work() -> int:
+        nonlocal rounds
+        rounds += 1
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return await future
+
+    going = asyncio.create_task(repeat(0.001, work))
+
+    async def again() -> bool:
+        return rounds > 2
+
+    await until(again)
+    going.cancel()
+    await asyncio.wait({going}, timeout=5)
+    assert going.cancelled(), "by us it is"
 
 
 async def test_heads_that_are_too_much_at_once_are_tried_one_by_one(pool: Pool) -> None:

@@ -120,7 +120,7 @@ def _patched(stage: Stage) -> Iterator[None]:
         await stage.broker.ask("topic ids")
         return {topic: stage.broker.ids[topic] for topic in topics}
 
-    async def present_ids(_: None, topics: Iterable[str]) -> dict[str, UUID]:
+    async def present_ids(_: None, topics: Iterable[str], over: object = None) -> dict[str, UUID]:
         return await topic_ids("", topics)
 
     async def start_producer(_: str, __: str) -> Producer:

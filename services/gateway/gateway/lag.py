@@ -62,8 +62,8 @@ class Lag:
             await admin.start()
             await consumer.start()
         except BaseException:
-            await admin.close()
-            await consumer.stop()
+            await access.ended(admin.close(), admin._client)
+            await access.ended(consumer.stop(), consumer._client)
             raise
         return admin, consumer
 

@@ -7,6 +7,8 @@ same Message-ID. A server that does not take it is tried again, ever less often,
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from email.message import EmailMessage
 from typing import Any
 
 import aiosmtplib
@@ -26,7 +28,8 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 1.0
 LEASE_S = 60
-SEND_TIMEOUT_S, STEP_TIMEOUT_S = 40, 15  # all steps together and then a farewell, within the lease
+SEND_TIMEOUT_S = 45  # for all steps together, within the lease
+FAREWELL_S = 2.0
 AT_ONCE = 1  # a second one would wait while its lease runs out
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 5.0, 3600.0
 MOST_DOUBLINGS = 20  # far beyond the most; a thousand would be no number any more
@@ -58,16 +61,7 @@ class Postman:
         settings, began = self._settings, time.time_ns()
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await aiosmtplib.send(
-                    letter.write(mail, settings.smtp_from),
-                    hostname=settings.smtp_host,
-                    port=settings.smtp_port,
-                    username=settings.smtp_user or None,
-                    password=settings.smtp_password or None,
-                    start_tls=settings.smtp_starttls,
-                    cert_bundle=settings.smtp_ca_file or None,
-                    timeout=STEP_TIMEOUT_S,
-                )
+                await self._hand_over(letter.write(mail, settings.smtp_from))
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:  # the last: of the letter itself
             wait_s = min(BACKOFF_FIRST_S * 2.0 ** min(mail["attempts"] - 1, MOST_DOUBLINGS), BACKOFF_MOST_S)
             METRICS.mails.labels("refused").inc()
@@ -81,3 +75,22 @@ class Postman:
         TRACING.took("mail", SpanKind.CLIENT, ((place, said) for place in mail["traces"]), began)
         async with database.acquire(self._pool) as connection:
             await store.sent(connection, mail["id"])
+
+    async def _hand_over(self, message: EmailMessage) -> None:
+        """Not by `aiosmtplib.send`, which says farewell for a minute to a server that does not answer."""
+        settings = self._settings
+        server = aiosmtplib.SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_user or None,
+            password=settings.smtp_password or None,
+            start_tls=settings.smtp_starttls,
+            cert_bundle=settings.smtp_ca_file or None,
+        )
+        try:
+            await server.connect()
+            await server.send_message(message)
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await server.quit(timeout=FAREWELL_S)
+        finally:
+            server.close()
