@@ -17,6 +17,6 @@ What operators do, each act recorded by `audit`: `retry` and `skip` of held rows
 stopped a topic; `adopt`, `republish` and `rebuilding`, after a loss.
 
 The rest is ground: `settings`, `database`, `connection`, `migrate`, `access`, `kafka`, `log`, `topic_ids`,
-`header_names`, `failure`, `limits`, `http`, `health`, `healthcheck`, `lag`, `logs`, `metrics`, `observer`, `tracing`,
-`failpoint`.
+`header_names`, `failure`, `forgotten`, `limits`, `http`, `health`, `healthcheck`, `lag`, `logs`, `metrics`, `observer`,
+`tracing`, `failpoint`.
 """
