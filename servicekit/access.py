@@ -110,7 +110,8 @@ async def ended(ending: Coroutine[Any, Any, None], client: AIOKafkaClient | None
 
 def let_go(client: AIOKafkaClient, silent_s: float | None = None) -> None:
     """Breaks a client's connections, or those that were asked something and have said nothing for so long."""
+    now = time.monotonic()
     for connection in client._conns.values():
-        silent = bool(connection._requests) and time.monotonic() - connection._last_action > (silent_s or 0.0)
-        if connection._writer is not None and (silent or silent_s is None):
+        silent = silent_s is None or (connection._requests and now - connection._last_action > silent_s)
+        if silent and connection._writer is not None:
             connection._writer.transport.abort()

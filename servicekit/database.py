@@ -153,7 +153,6 @@ async def open_pool(url: str, *, size: int = 8, name: str = "ocop") -> Pool:
     pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # the stubs want every option by its name
         url,
         connect=_connect,
-        connection_class=_Connection,
         min_size=0,  # a database that is away must not keep a service from starting
         max_size=size,
         init=_prepare,
