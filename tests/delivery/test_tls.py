@@ -1,8 +1,11 @@
-"""Kafka in mutual TLS: services are let in by their certificates, and take a new one without a stop."""
+"""Kafka in mutual TLS, PostgreSQL in TLS: certificates and authorities change without a stop."""
 
 import asyncio
-from collections.abc import Sequence
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -14,10 +17,16 @@ from cryptography.hazmat.primitives import serialization
 from contracts.topics import TOPICS
 from ocop import provision
 from ocop.home import free_port
+from servicekit import database
 from tests.delivery.system import System, system
 from tests.delivery.test_engines_die import send
 from tests.delivery.test_spine import all_applied
 from tests.engines import Databases, Engines
+
+
+def trust(file: Path, authorities: Sequence[trustme.CA]) -> None:
+    """Whom services trust, from now on."""
+    file.write_bytes(b"".join(each.cert_pem.bytes() for each in authorities))
 
 
 class Tls:
@@ -32,10 +41,6 @@ class Tls:
             "OCOP_KAFKA_CERTIFICATE_FILE": str(directory / "user.crt"),
             "OCOP_KAFKA_KEY_FILE": str(directory / "user.key"),
         }
-
-    def trust(self, authorities: Sequence[trustme.CA]) -> None:
-        """Whom services trust."""
-        (self._directory / "ca.crt").write_bytes(b"".join(each.cert_pem.bytes() for each in authorities))
 
     def certify(self, by: trustme.CA) -> None:
         """Gives services a certificate, or a new one."""
@@ -78,7 +83,7 @@ async def tls(engines: Engines, tmp_path: Path) -> Tls:
 async def test_certificates_are_renewed_under_load(engines: Engines, tls: Tls, tmp_path: Path) -> None:
     """First the services' own and whom they trust, then the broker's, which from then on lets in the new ones only."""
     old, new = trustme.CA(), trustme.CA()
-    tls.trust([old, new])
+    trust(tmp_path / "ca.crt", [old, new])
     tls.certify(old)
     await tls.open(old)
     await refused(tls)
@@ -107,6 +112,89 @@ async def refused(tls: Tls) -> None:
     with pytest.raises((KafkaError, OSError)):
         await admin.start()
     await admin.close()
+
+
+class Door:
+    """PostgreSQL's, in TLS: the embedded server knows none, so what encrypts stands before it."""
+
+    def __init__(self, target: int, authority: trustme.CA) -> None:
+        self._target, self._inside = target, set[asyncio.WriteTransport]()
+        self.certify(authority)
+
+    def certify(self, by: trustme.CA) -> None:
+        """A certificate of this authority from now on; who is inside is put out, and has to come again."""
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        by.issue_cert("127.0.0.1").configure_cert(self._context)
+        for transport in self._inside:
+            transport.abort()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[int]:
+        """The port at which it stands."""
+        async with await asyncio.start_server(self._enter, "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()[1]
+            for transport in self._inside:
+                transport.abort()
+
+    async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # may this be TLS?
+        writer.write(b"S")
+        try:
+            await writer.start_tls(self._context)
+            there, onwards = await asyncio.open_connection("127.0.0.1", self._target)
+            self._inside |= (both := {writer.transport, onwards.transport})
+            ways = [asyncio.create_task(_carry(*way)) for way in ((reader, onwards), (there, writer))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for transport in both:
+                transport.abort()
+            self._inside -= both
+            await asyncio.wait(ways)
+        except OSError:
+            writer.transport.abort()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+
+
+async def test_the_authority_of_the_databases_is_renewed_under_load(engines: Engines, tmp_path: Path) -> None:
+    """First whom services trust, then the server's certificate, then nobody trusts the old one any more."""
+    await provision.topics(engines.kafka_bootstrap, TOPICS.values())
+    old, new = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "ca.crt"
+    trust(trusted, [old])
+    plain = urlsplit(engines.postgres_url)
+    door = Door(plain.port or 0, old)
+    services = system(engines.kafka_bootstrap, Databases(engines.postgres_url), tmp_path, ["gateway", "registry"])
+    async with door.opened() as port, services as under_test:
+
+        def through(url: str) -> str:
+            return url.replace(f":{plain.port}/", f":{port}/") + f"?sslmode=verify-full&sslrootcert={trusted}"
+
+        for service, made in under_test.databases.items():
+            urls = {"OCOP_DATABASE_URL": through(made.app), "OCOP_DATABASE_HTTP_URL": through(made.http)}
+            await under_test.start(service, ready=True, **urls)
+        stop = asyncio.Event()
+        sending = asyncio.create_task(_keep_sending(under_test, stop))
+        trust(trusted, [old, new])
+        door.certify(new)
+        await under_test.healed(60)
+        trust(trusted, [new])
+        door.certify(new)
+        await under_test.healed(60)
+        stop.set()
+        sent = await sending
+        await under_test.settled(60)
+        await all_applied(under_test, 40 * sent)
+        assert all(each.process.poll() is None for each in under_test.processes), "nobody was started again"
+        door.certify(old)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await database.connect(through(under_test.databases["registry"].app))
 
 
 async def _keep_sending(under_test: System, stop: asyncio.Event) -> int:
