@@ -21,6 +21,7 @@ from tests.faults.frame import WELL_S, Fault, Stage
 PLACES = ("before-transaction", "before-commit", "after-commit", "relay-sent", "drain-before-commit")
 DECIDING = ("registry", "evaluation", "marketplace")
 FAILPOINT = "OCOP_FAILPOINT"
+STRUCK_S = 90  # on a slow machine five services start at once, and their turn has to come
 REBUILT_S = 5
 FEWEST_TURNS = 5
 
@@ -55,7 +56,7 @@ async def _dies_at(stage: Stage, process: Process, place: str) -> None:
     plain = process.environment
     process.environment = {**plain, FAILPOINT: place}
     process.launch()
-    dying = asyncio.create_task(process.died(40))
+    dying = asyncio.create_task(process.died(STRUCK_S))
     while not dying.done():
         await asyncio.sleep(0.5)
         if place == "relay-sent":
