@@ -314,9 +314,11 @@ async def _excused(stage: Stage) -> dict[str, set[Named]]:
         [source for source, _ in stage.unread],
         [event_id for _, event_id in stage.unread],
     )
+    subjects = {(str(source), str(event_id)) for source, event_id in astray}
     return {
         "is on no topic as it was accepted": stage.deleted,
-        "; meant as ": {(str(source), str(event_id)) for source, event_id in astray},
+        "; meant as ": subjects,
+        ", and is applied before it": subjects,
     }
 
 

@@ -16,7 +16,7 @@ from tests.hostile.floods import FLOODERS, Flood, refused, told
 BURST_S, TIMES = 10, 10
 POISONER = "2025-01"
 SLOWER, AS_BEFORE_S = 4, 0.5  # two cores carry the flood beside the others; so fast is fast enough
-LIMITS = {"OCOP_KEY_EVENTS_S": "300", "OCOP_KEY_REQUESTS_S": "50"}
+LIMITS = {"OCOP_KEY_EVENTS_S": "100", "OCOP_KEY_REQUESTS_S": "50"}  # a slow machine carries that of the flood, too
 
 
 async def burst(stage: Stage) -> None:
