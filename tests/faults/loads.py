@@ -15,10 +15,8 @@ from tests.hostile.floods import FLOODERS, Flood, refused, told
 
 BURST_S, TIMES = 10, 10
 POISONER = "2025-01"
-# Two cores carry the flood, its sender and the measuring beside the others, and that is 200 MB a second: so
-# fast is fast enough. What it costs them on the machine at hand, `python -m bench floods` tells.
-SLOWER, AS_BEFORE_S = 4, 1.0
-LIMITS = {"OCOP_KEY_EVENTS_S": "100", "OCOP_KEY_REQUESTS_S": "50"}  # a slow machine carries that of the flood, too
+SLOWER, AS_BEFORE_S = 4, 0.5  # two cores carry the flood beside the others; so fast is fast enough
+LIMITS = {"OCOP_KEY_EVENTS_S": "300", "OCOP_KEY_REQUESTS_S": "50"}
 
 
 async def burst(stage: Stage) -> None:
