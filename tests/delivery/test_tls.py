@@ -22,6 +22,7 @@ from tests.delivery.system import System, system
 from tests.delivery.test_engines_die import send
 from tests.delivery.test_spine import all_applied
 from tests.engines import Databases, Engines
+from tests.faults.proxy import Proxy
 
 
 def trust(file: Path, authorities: Sequence[trustme.CA]) -> None:
@@ -118,48 +119,31 @@ class Door:
     """PostgreSQL's, in TLS: the embedded server knows none, so what encrypts stands before it."""
 
     def __init__(self, target: int, authority: trustme.CA) -> None:
-        self._target, self._inside = target, set[asyncio.WriteTransport]()
+        self._inwards = Proxy(0, target)
         self.certify(authority)
 
     def certify(self, by: trustme.CA) -> None:
         """A certificate of this authority from now on; who is inside is put out, and has to come again."""
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         by.issue_cert("127.0.0.1").configure_cert(self._context)
-        for transport in self._inside:
-            transport.abort()
+        self._inwards.reset()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[int]:
         """The port at which it stands."""
         async with await asyncio.start_server(self._enter, "127.0.0.1", 0) as server:
             yield server.sockets[0].getsockname()[1]
-            for transport in self._inside:
-                transport.abort()
+            await self._inwards.close()
 
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(8)  # may this be TLS?
         writer.write(b"S")
         try:
             await writer.start_tls(self._context)
-            there, onwards = await asyncio.open_connection("127.0.0.1", self._target)
-            self._inside |= (both := {writer.transport, onwards.transport})
-            ways = [asyncio.create_task(_carry(*way)) for way in ((reader, onwards), (there, writer))]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for transport in both:
-                transport.abort()
-            self._inside -= both
-            await asyncio.wait(ways)
         except OSError:
             writer.transport.abort()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
+            return
+        await self._inwards.connected(reader, writer)
 
 
 async def test_the_authority_of_the_databases_is_renewed_under_load(engines: Engines, tmp_path: Path) -> None:
