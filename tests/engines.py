@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.group import LeaveGroupRequest
 from testcontainers.core.container import DockerContainer
 
 from contracts.topics import TOPICS
@@ -193,9 +195,24 @@ class Broker:
     bootstrap: str
 
     async def reset(self) -> None:
-        """Make the catalogue's topics anew: empty, with offsets from 0 and new ids."""
+        """Make the catalogue's topics anew: empty, with offsets from 0 and new ids. Nobody is in a group any more."""
+        await self._dismiss()
         await provision.remove_topics(self.bootstrap, TOPICS)
         await provision.topics(self.bootstrap, TOPICS.values())
+
+    async def _dismiss(self) -> None:
+        """Those of the test before were killed, and the next in their groups would wait until their sessions end."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            for group, _ in await admin.list_consumer_groups():
+                # One by one: aiokafka cannot read an answer about several.
+                ((_, _, _, _, _, members, *_),) = (await admin.describe_consumer_groups([group]))[0].groups
+                for member_id, *_ in members:
+                    node = await admin.find_coordinator(group)
+                    await admin._send_request(LeaveGroupRequest(group, member_id), node)  # aiokafka has no call for it
+        finally:
+            await admin.close()
 
 
 @contextmanager
