@@ -38,12 +38,17 @@ class PlainJSON(JSONResponse):
     """Vietnamese letters as they are; days and moments as ISO 8601, ids as text."""
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_written).encode(
-            errors="backslashreplace"
-        )
+        return written(content)
 
 
-def _written(value: Any) -> str:
+def written(content: Any) -> bytes:
+    """Content as `PlainJSON` has it in its body."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_text).encode(
+        errors="backslashreplace"
+    )
+
+
+def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

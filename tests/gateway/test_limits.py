@@ -3,14 +3,15 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from gateway import gate, intake, store
+from gateway import api, gate, intake, store
 from gateway.domain import Holder
-from gateway.request import pieces
+from gateway.request import Piece, pieces
 
 from tests.engines import Database, Databases
 from tests.gateway.serving import BATCH, Served, served
@@ -211,9 +212,39 @@ async def test_a_long_batch_leaves_the_others_their_turn() -> None:
     beside = asyncio.create_task(others())
     body = json.dumps(owners(500)).encode()
     examined = await intake._examined(Holder("2025-68", "test", frozenset({"2025-68"})), pieces(body, batch=True))
-    beside.cancel()
     assert len(examined) == 500
     assert turns >= 500 // intake.AT_A_TIME
+    turns = 0
+    answer = await api._results([intake.Answer("refused", id=f"o{n}") for n in range(500)])
+    beside.cancel()
+    assert [result["id"] for result in json.loads(bytes(answer.body))["results"]] == [f"o{n}" for n in range(500)]
+    assert turns >= 500 // intake.AT_A_TIME
+
+
+@pytest.mark.parametrize(("keys", "wait_s", "expected"), [(1, 0.1, 1), (2, 30, 2)])
+async def test_of_each_key_one_long_body_is_read_at_a_time(
+    made: Database, monkeypatch: pytest.MonkeyPatch, keys: int, wait_s: float, expected: int
+) -> None:
+    at_once, most = 0, 0
+
+    def together(content: bytes, *, batch: bool) -> list[Piece]:
+        """Waits for another one to come."""
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        deadline = time.monotonic() + wait_s
+        while most < 2 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        at_once -= 1
+        return pieces(content, batch=batch)
+
+    monkeypatch.setattr(api, "pieces", together)
+    async with served(made) as gateway:
+        own = [await gateway.key(tenant) for tenant in ("2025-68", "2025-80")[:keys]]
+        batches = [post(gateway, own[n % keys], owners(300, 300 * n)) for n in range(4)]
+        assert len(json.dumps(owners(300))) > api.LONG_BODY_BYTES
+        assert {answer.status_code for answer in await asyncio.gather(*batches)} == {200}
+    assert most == expected
 
 
 async def test_of_many_requests_at_once_those_are_taken_that_fit(made: Database) -> None:

@@ -24,7 +24,7 @@ from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, Piece, RequestRefus
 from gateway.settings import Settings
 from servicekit import database, tracing
 from servicekit.database import Connection, Pool
-from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response
+from servicekit.http import RETRY_AFTER_S, PlainJSON, application, problem_response, written
 from servicekit.limits import AtOnce, Limited, Meter, PerAddress, Shares
 from servicekit.metrics import METRICS
 
@@ -111,7 +111,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
             except ClientDisconnect:
                 return Response(status_code=499)
             async with gate.work(holder):
-                found = await _pieces(content, batch=batch)
+                found = await _pieces(gate, holder, content, batch=batch)
                 await bill.reach(len(found))
                 await gate.room()
                 holder = await gate.holder(request)  # the body may have taken its time
@@ -121,7 +121,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
             taken()
             _count(holder, answers)
         if batch:
-            return PlainJSON({"results": [answer.body(index) for index, answer in enumerate(answers)]}, 200)
+            return await _results(answers)
         answer = answers[0]
         status = _STATUS.get(answer.status, 422)
         if any(problem.code == "forbidden" for problem in answer.problems):
@@ -178,11 +178,22 @@ def _limited(error: Limited) -> Response:
     return problem_response(429, Problem("rate-limited", ""), headers={"Retry-After": str(error.retry_after_s)})
 
 
-async def _pieces(content: bytes, *, batch: bool) -> list[Piece]:
+async def _pieces(gate: Gate, holder: Holder, content: bytes, *, batch: bool) -> list[Piece]:
     """A long body is read beside the event loop, where it keeps nobody from being answered."""
     if len(content) < LONG_BODY_BYTES:
         return pieces(content, batch=batch)
-    return await asyncio.to_thread(pieces, content, batch=batch)
+    async with gate.thread(holder):
+        return await asyncio.to_thread(pieces, content, batch=batch)
+
+
+async def _results(answers: Sequence[intake.Answer]) -> Response:
+    """What each event of a batch is answered; a long answer, too, keeps nobody from his."""
+    results: list[bytes] = []
+    for index, answer in enumerate(answers):
+        results.append(written(answer.body(index)))
+        if index % intake.AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return Response(b'{"results":[' + b",".join(results) + b"]}", media_type=PlainJSON.media_type)
 
 
 def _count(holder: Holder, answers: Sequence[intake.Answer]) -> None:

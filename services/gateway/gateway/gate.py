@@ -54,6 +54,7 @@ class Gate:
         self._events = Meter("events of a key", settings.key_events_s, settings.key_events_burst)
         self._at_once = AtOnce("requests of a key at once", settings.key_requests_at_once)
         self._work = Shares(settings.half_of_pool)
+        self._threads = Shares(1)
         self._look_ups = Shares(1)
 
     @asynccontextmanager
@@ -77,6 +78,10 @@ class Gate:
     def work(self, holder: Holder) -> AbstractAsyncContextManager[None]:
         """For reading what came, and for the database: half of the connections are for the other keys."""
         return self._work.one(holder.source)
+
+    def thread(self, holder: Holder) -> AbstractAsyncContextManager[None]:
+        """For reading in a thread: of each key one, for each makes the event loop wait for the interpreter."""
+        return self._threads.one(holder.source)
 
     async def room(self) -> None:
         """Raises RequestRefused (503) while the outbox is deeper or older than its bound."""

@@ -20,7 +20,7 @@ from servicekit.failpoint import failpoint
 from servicekit.http import MOST_PROBLEMS
 from servicekit.tracing import Request
 
-AT_A_TIME: Final = 10  # events that are examined before others have their turn: each may be wrong in a hundred places
+AT_A_TIME: Final = 3  # events of a batch before others have their turn: each may be wrong in a hundred places
 
 Examined = Candidate | tuple[Problem, ...]
 
