@@ -206,10 +206,11 @@ class Broker:
         await admin.start()
         try:
             for group, _ in await admin.list_consumer_groups():
+                node = await admin.find_coordinator(group)
                 # One by one: aiokafka cannot read an answer about several.
-                ((_, _, _, _, _, members, *_),) = (await admin.describe_consumer_groups([group]))[0].groups
+                (answer,) = await admin.describe_consumer_groups([group], node)
+                ((_, _, _, _, _, members, *_),) = answer.groups
                 for member_id, *_ in members:
-                    node = await admin.find_coordinator(group)
                     await admin._send_request(LeaveGroupRequest(group, member_id), node)  # aiokafka has no call for it
         finally:
             await admin.close()

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-import time
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -225,16 +225,16 @@ async def test_a_long_batch_leaves_the_others_their_turn() -> None:
 async def test_of_each_key_one_long_body_is_read_at_a_time(
     made: Database, monkeypatch: pytest.MonkeyPatch, keys: int, wait_s: float, expected: int
 ) -> None:
-    at_once, most = 0, 0
+    at_once, most, met = 0, 0, threading.Event()
 
     def together(content: bytes, *, batch: bool) -> list[Piece]:
         """Waits for another one to come."""
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        deadline = time.monotonic() + wait_s
-        while most < 2 and time.monotonic() < deadline:
-            time.sleep(0.005)
+        if at_once == 2:
+            met.set()
+        met.wait(wait_s)
         at_once -= 1
         return pieces(content, batch=batch)
 
