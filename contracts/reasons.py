@@ -25,6 +25,13 @@ class Reason:
 _ALL: Final = (
     # The request as a whole.
     Reason(
+        "not-http",
+        "Nội dung gửi đến không phải là một yêu cầu HTTP/1.1 đúng quy cách.",
+        "What was sent is no well-formed HTTP/1.1 request.",
+        "Báo cho người phụ trách phần mềm: kiểm tra địa chỉ (https hay http), tiêu đề và độ dài nội dung của yêu cầu.",
+        "Tell whoever looks after your software: check the address (https or http), the headers and the body's length.",
+    ),
+    Reason(
         "unauthenticated",
         "Không nhận ra khóa truy cập, hoặc khóa đã bị thay hay tạm ngừng.",
         "The access key is not known, or was replaced or suspended.",

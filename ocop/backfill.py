@@ -82,7 +82,7 @@ def status() -> None:
             row["actor"],
             str(row["waiting"]),
             str(row["under_way"]),
-            ago(row["latest_at"]),
+            ago(row["latest_at"]) if row["latest_at"] else "nothing yet",
         )
     if not table.row_count:
         console.print("Nothing is in the backfill lane.")

@@ -8,13 +8,14 @@ from typing import Annotated
 import asyncpg
 import typer
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from rich.table import Table
 
 from ocop import databases, quiet, stack
 from ocop.console import console
 from ocop.databases import ServiceName
 from ocop.errors import OcopError
-from ocop.operator import Actor, named
+from ocop.operator import MOMENT, Actor, named
 from servicekit import access, audit, breaker
 
 _ADDRESSES = re.compile(r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")
@@ -41,36 +42,50 @@ def status(service: ServiceName) -> None:
     The exit status is 1 if it was.
     """
     table = Table("topic", "unread", *HELD, "reading", box=None, pad_edge=False)
-    stopped = asyncio.run(_status(service, table))
+    stopped, unknown = asyncio.run(_status(service, table))
     console.print(table)
+    if unknown is not None:
+        raise OcopError(unknown)
     if stopped:
         raise typer.Exit(1)
 
 
-async def _status(service: str, table: Table) -> int:
+async def _status(service: str, table: Table) -> tuple[int, str | None]:
+    """How many topics are stopped, and why what is unread cannot be told; what the database knows is told all the
+    same."""
     async with databases.opened(databases.service(service)) as connection:
-        consumer = AIOKafkaConsumer(**access.to(bootstrap()), enable_auto_commit=False)
-        try:
-            await consumer.start()
-            read = {row["topic"] for row in await connection.fetch("SELECT DISTINCT topic FROM position")}
-            if lost := read - await consumer.topics():
-                raise OcopError(
-                    f"Kafka has no topic {', '.join(sorted(lost))}: see 'After a restore' in operations.md."
-                )
-            unread = await quiet.unread(consumer, connection)
-        finally:
-            await consumer.stop()
+        read = {row["topic"] for row in await connection.fetch("SELECT DISTINCT topic FROM position")}
         held = await connection.fetch(
             """SELECT topic, reason, count(*) AS rows FROM held GROUP BY 1, 2
                UNION ALL SELECT topic, 'skipped', count(*) FROM skipped GROUP BY 1"""
         )
         stopped = await connection.fetch("SELECT topic, reason, since FROM stopped WHERE resumed_at IS NULL")
+        unread: dict[str, int] = {}
+        unknown = None
+        try:
+            unread = await _unread(connection, read)
+        except KafkaError as error:
+            unknown = f"What is unread cannot be told: Kafka does not answer ({error!r})."
+        except OcopError as error:
+            unknown = str(error)
     counts = {(row["topic"], row["reason"]): row["rows"] for row in held}
-    why = {row["topic"]: f"stopped {row['since']:%Y-%m-%d %H:%M}: {row['reason']}" for row in stopped}
-    for topic in sorted(unread):
+    why = {row["topic"]: f"stopped {row['since']:{MOMENT}}: {row['reason']}" for row in stopped}
+    for topic in sorted(read):
         cells = [str(counts.get((topic, reason), 0)) for reason in HELD]
-        table.add_row(topic, str(unread[topic]), *cells, why.get(topic, "yes"))
-    return len(why)
+        table.add_row(topic, str(unread.get(topic, "?")), *cells, why.get(topic, "yes"))
+    return len(why), unknown
+
+
+async def _unread(connection: asyncpg.Connection, read: set[str]) -> dict[str, int]:
+    """Raises OcopError where Kafka has not all of these topics."""
+    consumer = AIOKafkaConsumer(**access.to(bootstrap()), enable_auto_commit=False)
+    try:
+        await consumer.start()
+        if lost := read - await consumer.topics():
+            raise OcopError(f"Kafka has no topic {', '.join(sorted(lost))}: see 'After a restore' in operations.md.")
+        return await quiet.unread(consumer, connection)
+    finally:
+        await consumer.stop()
 
 
 @app.command()

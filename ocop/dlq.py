@@ -15,7 +15,7 @@ from ocop.console import console
 from ocop.databases import ServiceName
 from ocop.errors import OcopError
 from ocop.handlers import handlers
-from ocop.operator import MOST_ID, Actor, Reason, ago, moment, named
+from ocop.operator import MOMENT, MOST_ID, Actor, Reason, ago, moment, named
 from servicekit import audit, trouble
 from servicekit import retry as retries
 from servicekit import skip as skips
@@ -82,8 +82,8 @@ def retry(
     type_: Annotated[str | None, typer.Option("--type", help="Rows of this type of event.")] = None,
     error: Annotated[str | None, typer.Option(help="Rows with this kind of error.")] = None,
     field: Annotated[str | None, typer.Option(help="Rows with the error in this field.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="First seen from this time on.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="First seen before this time.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="First seen from this time (UTC) on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="First seen before this time (UTC).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many would pass, and why others not.")] = (
         False
     ),
@@ -210,6 +210,8 @@ def waiting(service: ServiceName) -> None:
             str(row["example"]),
         )
     console.print(table if table.row_count else "Nothing waits.")
+    if behind := _do(service, trouble.behind_failures):
+        console.print(f"{behind} stand behind dead letters of their subjects: `ocop dlq list {service}` has those.")
 
 
 def operations(
@@ -224,7 +226,7 @@ def operations(
     table = Table("when", "who", "what", "details", box=None, pad_edge=False)
     for row in _do(service, work):
         details = " ".join(f"{name}={value}" for name, value in row["details"].items())
-        table.add_row(f"{row['at']:%Y-%m-%d %H:%M:%S}", row["actor"], row["what"], details)
+        table.add_row(f"{row['at']:{MOMENT}}", row["actor"], row["what"], details)
     console.print(table if table.row_count else "Nothing was done by hand.")
 
 

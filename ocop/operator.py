@@ -15,6 +15,7 @@ Actor = Annotated[
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 MOST_ID = 2**63 - 1  # that a row can have
+MOMENT = "%Y-%m-%d %H:%M:%SZ"  # as databases and topics have them, and logs: in UTC
 
 
 def named(actor: str) -> str:
@@ -32,7 +33,7 @@ def moment(text: str | None) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise OcopError(f"{text!r} is not a time like 2026-11-25T08:30.") from error
+        raise OcopError(f"{text!r} is not a time like 2026-11-25T08:30, in UTC, or 2026-11-25T15:30+07:00.") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

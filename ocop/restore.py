@@ -30,6 +30,7 @@ def adopt(
     """Bring a database that was restored from a backup up to what the service has said since."""
     of = databases.service(service)
     _says(of)
+    who = "" if dry_run else named(actor)
 
     async def work(connection: asyncpg.Connection) -> Adopted:
         take = adoption.take if of.wire == "gateway" else None
@@ -41,7 +42,7 @@ def adopt(
             return found
         await trial.commit()
         counts = {"events": found.events, "outcomes": found.outcomes, "submissions": found.submissions}
-        await audit.record(connection, named(actor), "adopt", counts | {"finished": found.finished})
+        await audit.record(connection, who, "adopt", counts | {"finished": found.finished})
         return found
 
     try:
@@ -60,8 +61,8 @@ def adopt(
 def republish(
     service: Annotated[str, typer.Argument(help="The one that wrote the topic.")],
     topic: Annotated[str | None, typer.Option(help="This topic only; all of the service's if left out.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="Only what was recorded from this time on.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Only what was recorded before this time.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Only what was recorded from this time (UTC) on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Only what was recorded before this time (UTC).")] = None,
     actor: Actor = "",
 ) -> None:
     """Say again what a service has said, from its log of record: for a topic that was lost, which is made again."""

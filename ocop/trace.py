@@ -1,7 +1,8 @@
 """`ocop trace ID`: one submission's whole way, from its receipt to the rows that it made, as far as it has come."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +16,12 @@ from contracts.topics import DECIDERS, TOPICS, domain_topic, outcome_topic
 from ocop import stack
 from ocop.databases import memory
 from ocop.errors import OcopError
+from ocop.operator import MOMENT
 from ocop.rules.evidence import READERS, Databases, Named, opened, uuid_of
 from servicekit import log
 
 Line = tuple[str, str]  # where, what
 
-MOMENT = "%Y-%m-%d %H:%M:%S"
 EARLIER = timedelta(hours=1)  # a record's time is its sender's, whose clock may be behind the database's
 FETCHED = 5000  # records at once
 SHOWN = 5  # held or passed over rows of a subject
@@ -50,15 +51,17 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> l
     the province's with its source.
 
     Reads the topics from the moment of its receipt on; all of them for one that the gateway does not have. Raises
-    OcopError if it is nowhere.
+    OcopError if it is nowhere. What is away says so, and hides nothing of what the others know.
     """
-    async with opened(urls, "ocop-trace") as databases:
+    async with _answering(urls) as (databases, away):
         sought, lines = await _received(databases, name)
         lines += await _waiting_to_be_sent(databases, sought)
-        found = await _on_topics(bootstrap, databases, sought)
-        if not (sought.services or found):
-            raise OcopError(f"There is no submission {sought.text}, and no event of that id.")
-        lines += found
+        found, silent = await _on_topics(bootstrap, databases, sought)
+        away += silent
+        if not (sought.since or sought.services or found):
+            but = "".join(f" {where}: {what}." for where, what in away)
+            raise OcopError(f"There is no submission {sought.text}, and no event of that id.{but}")
+        lines = [*away, *lines, *found]
         causes = set(sought.ids)
         for service in sought.services:
             events, decided = await _decided(databases[service], service, sought)
@@ -72,6 +75,20 @@ async def trace(bootstrap: str, urls: Mapping[str, str], name: str | Named) -> l
         return lines
 
 
+@asynccontextmanager
+async def _answering(urls: Mapping[str, str]) -> AsyncIterator[tuple[Databases, list[Line]]]:
+    """A connection to each database that answers, and a line for each that does not."""
+    async with AsyncExitStack() as opening:
+        databases: dict[str, asyncpg.Connection] = {}
+        lines: list[Line] = []
+        for service, url in urls.items():
+            try:
+                databases |= await opening.enter_async_context(opened({service: url}, "ocop-trace"))
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                lines.append((service, f"its database does not answer: {error!r}"))
+        yield databases, lines
+
+
 # -------------------------------------------------------------------- who it is
 
 
@@ -83,6 +100,8 @@ async def _received(databases: Databases, name: str | Named) -> tuple[Sought, li
         if ids and service in databases:
             query = "SELECT cause FROM event WHERE id = $1"
             ids += [row["cause"] for row in await databases[service].fetch(query, ids[0])]
+    if "gateway" not in databases:
+        return await _heard_of(databases, text, source, ids), []
     rows = await databases["gateway"].fetch(
         """SELECT * FROM submission WHERE id = ANY($1::uuid[]) OR (event_id = $2 AND source = coalesce($3, source))
            ORDER BY received_at""",
@@ -155,8 +174,10 @@ async def _waiting_to_be_sent(databases: Databases, sought: Sought) -> list[Line
     return lines
 
 
-async def _on_topics(bootstrap: str, databases: Databases, sought: Sought) -> list[Line]:
+async def _on_topics(bootstrap: str, databases: Databases, sought: Sought) -> tuple[list[Line], list[Line]]:
+    """Its records, and what is to be said where Kafka does not tell them all."""
     lines: list[Line] = []
+    silent: list[Line] = []
     stands = await _stands(databases)
     try:
         async with log.opened(bootstrap, "ocop-trace") as consumer:
@@ -171,9 +192,9 @@ async def _on_topics(bootstrap: str, databases: Databases, sought: Sought) -> li
                         place = f"{record.topic}/{record.partition}@{record.offset}"
                         readers = stands.get((record.topic, record.partition), {})
                         lines.append(("kafka", f"{place}: {_type(record.headers)}{_read_by(readers, record.offset)}"))
-    except KafkaError as error:  # what the databases know is told all the same
-        lines.append(("kafka", f"does not tell all that lies there: {error!r}"))
-    return sorted(lines, key=lambda line: ("submission" not in line[1], line[1]))
+    except KafkaError as error:
+        silent.append(("kafka", f"does not tell all that lies there: {error!r}"))
+    return sorted(lines, key=lambda line: ("submission" not in line[1], line[1])), silent
 
 
 async def _stands(databases: Databases) -> dict[tuple[str, int], dict[str, int]]:

@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 from contracts.outcome import FINAL, Outcome
 from contracts.submission import WITHDRAWN
 from contracts.topics import TOPICS, Topic
-from servicekit import held, inbox, records, relay, state
+from servicekit import held, inbox, loss, records, relay, state
 from servicekit.database import Connection
 from servicekit.held import Changes, Key
 from servicekit.inbox import Event, InboxRow
@@ -68,6 +68,7 @@ async def adopt(connection: Connection, bootstrap: str, service: str, submission
     if any(TOPICS[partition.topic].kind != "submission" for partition in found.ends):
         await _number(connection, found.unsaid)
         found.finished = await _finish(connection)
+    await loss.notice(connection, epochs)
     await relay.confirm(connection, found.ends, epochs)
     return found
 

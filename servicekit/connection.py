@@ -9,6 +9,9 @@ from typing import Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from contracts.problems import Problem
+from servicekit.http import problem_response
+
 HEAD_S: Final = 10.0  # for a request's head, and for the rest of a body that was answered before its end
 FLUSH_S: Final = 30.0  # for reading an answer, from the time at which the connection would be closed
 
@@ -26,14 +29,16 @@ class Connection(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's form; its words are none for a person
         """Says that this is no HTTP, unless an answer is on its way already; an application at work is told that
         nobody listens any more.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+            answer = problem_response(400, Problem("not-http", ""), headers={"Connection": "close"})
+            head = h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request")
+            for part in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -1,8 +1,8 @@
 """Notices that a topic of the service's own was made anew: what lay on it is nowhere but in this database, and readers
 that had not read it never will, until `republish` has said it again.
 
-The relay looks, whenever it asks for the topics' ids: afterwards what it confirms is of the new topic, and nothing
-would tell of the old one.
+Whoever confirms looks first, whenever the topics' ids were asked for: afterwards what is confirmed is of the new topic,
+and nothing would tell of the old one.
 """
 
 from collections.abc import Mapping

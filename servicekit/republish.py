@@ -52,6 +52,7 @@ async def republish(
                 if each.service == service and topic in (None, each.name):
                     counts[each.name] = 0
                     epochs = await present_ids(producer.client, [each.name])
+                    await loss.notice(connection, epochs)
                     ends: dict[TopicPartition, int] = {}
                     async for sent, reached in _send(connection, producer, each, since, until):
                         counts[each.name] += sent

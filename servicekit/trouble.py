@@ -90,6 +90,16 @@ async def show(connection: Connection, held_id: int) -> dict[str, Any] | None:
     }
 
 
+async def behind_failures(connection: Connection) -> int:
+    """How many stand behind a dead letter of their subject, and are told to wait."""
+    return int(
+        await connection.fetchval(
+            """SELECT count(*) FROM held b WHERE b.reason = 'behind' AND EXISTS (
+                 SELECT FROM held h WHERE h.queue = b.queue AND h.subject = b.subject AND h.reason = 'failed')"""
+        )
+    )
+
+
 async def waiting(connection: Connection) -> Sequence[Mapping[str, Any]]:
     """What is waited for, longest first: the reference, how many wait, whose, since when, what stands behind."""
     rows = await connection.fetch(

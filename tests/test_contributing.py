@@ -80,4 +80,4 @@ async def test_an_event_goes_all_the_way(code: dict[str, Any], registry: Pool, n
         await Projectors([code["VILLAGES"]]).handle(connection, [decode(Kept(TOPIC, 0, 0, headers, row["payload"]))])
     (village,) = await national.fetch("SELECT * FROM village")
     assert village["id"] == aggregate_id("village", Ref(namespace="2025-68", ref="LN-1"))
-    assert (village["name"], village["event_id"]) == ("Làng nghề thử nghiệm", UUID(row["headers"]["ce_id"]))
+    assert (village["name"], village["event"]) == ("Làng nghề thử nghiệm", UUID(row["headers"]["ce_id"]))

@@ -13,6 +13,9 @@ from servicekit.rebuilding import shadow
 _SAME: Final = """h.topic = s.topic AND (
     (h.subject, h.n) = (s.subject, s.n)
     OR (h.queue IS NULL AND s.queue IS NULL AND h.headers = s.headers AND h.payload = s.payload))"""
+# Its bytes are on no topic any more, and nothing that is there has made it good.
+_NOWHERE_ELSE: Final = f"""h."offset" < 0 AND NOT EXISTS (SELECT FROM {shadow.NAME}.stream a
+    WHERE a.topic = h.topic AND a.subject = h.subject AND a.applied >= h.n)"""
 _COLUMNS: Final = """queue, subject, n, reason, waits_for, ready, error, source, event_id, headers, payload, topic,
     partition, "offset", since"""
 
@@ -41,13 +44,15 @@ async def set_positions(connection: Connection, to: Mapping[TopicPartition, int]
 
 
 async def take_held(connection: Connection, topics: Sequence[str]) -> None:
-    """Brings the live rows of these topics to what the shadow holds back.
+    """Brings the live rows of these topics to what the shadow holds back; where a topic was made anew, the dead letters
+    stay of which nothing was said again.
 
     Whether a row stands behind a failed one or before a gap tells the order in which partitions were read: it stays.
     """
     kept = f"FROM {shadow.NAME}.held s WHERE {_SAME}"
     await connection.execute(
-        f"DELETE FROM public.held h WHERE h.topic = ANY($1::text[]) AND NOT EXISTS (SELECT {kept})",  # noqa: S608  # constants
+        f"""DELETE FROM public.held h WHERE h.topic = ANY($1::text[])
+              AND NOT EXISTS (SELECT {kept}) AND NOT ({_NOWHERE_ELSE})""",  # noqa: S608  # constants
         topics,
     )
     await connection.execute(

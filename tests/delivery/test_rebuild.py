@@ -19,6 +19,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from national.projections import PROJECTIONS
 
+from contracts.topics import TOPICS
+from ocop import provision
 from ocop.history.events import owner_registered, product_registered
 from servicekit import database, log
 from servicekit.database import Connection, Pool
@@ -244,6 +246,24 @@ async def test_bytes_that_name_nothing_are_held_once_or_stay_dropped(national: N
     await national.fetch("DELETE FROM held RETURNING 1")  # lost by hand: the topics know what is held
     assert (await national.rebuild()).held == 1
     assert await national.fetch(nameless) == [(b"held",)]
+
+
+async def test_dead_letters_of_a_topic_that_was_lost_stay_unless_they_were_made_good(national: National) -> None:
+    """Their bytes are nowhere else."""
+    bootstrap, topic = national.system.bootstrap, "ocop.registry.product"
+    said = [message for message in said_of(history()) if message.topic == topic]
+    strange = replace(said[0], headers=(), payload=b"nobody can read this")
+    await national.say([numbered(said[0], 1, b"{}"), strange, numbered(said[0], 7, b"not JSON")])
+    assert [row[4:] for row in await national.held()] == [(1, "failed"), (None, "failed"), (7, "failed")]
+    for process in national.system.running("national"):
+        process.kill()
+    await provision.remove_topics(bootstrap, [topic])
+    await provision.topics(bootstrap, TOPICS.values())
+    national.sent = 0
+    await national.system.start("national")
+    await national.say(said[:1])
+    assert (await national.rebuild()).swapped
+    assert [row[4:] for row in await national.held()] == [(None, "failed"), (7, "failed")]
 
 
 def _held(row: tuple[Any, ...]) -> str:

@@ -270,6 +270,22 @@ async def test_a_topic_made_anew_is_lost_until_it_has_been_said_again(
     assert await pool.fetchval(lost) is None
 
 
+async def test_what_is_said_again_in_part_does_not_hide_that_the_topic_is_lost(
+    kafka_topics: str, registry: Database, pool: Pool
+) -> None:
+    """Also where no relay has seen the new topic: the page tells to stop the service first."""
+    async with pool.acquire() as connection:
+        await outbox.put(connection, [row(1)])
+    async with relaying(kafka_topics, registry):
+        await emptied(pool)
+    await provision.remove_topics(kafka_topics, [TOPIC])
+    await provision.topics(kafka_topics, TOPICS.values())
+    own = await database.connect(registry.app)
+    await republish(own, kafka_topics, "registry", TOPIC, datetime.now(UTC))
+    await own.close()
+    assert await pool.fetchval("SELECT array_agg(topic) FROM lost_topic") == [TOPIC]
+
+
 async def test_who_has_nothing_to_send_finds_out_that_the_way_is_forgotten(
     kafka_topics: str, registry: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,11 @@ async def test_each_submission_is_followed_to_where_it_is(
         without = await trace("127.0.0.1:1", under_test.urls, "o")
         assert [what for where, what in without if where == "kafka"][0].startswith("does not tell all")  # noqa: RUF015  # the only one
         assert ("registry", "inbox: applied; 1 outcomes said") in without, "what the databases know"
+        for service in services:
+            others = under_test.urls | {service: "postgresql://127.0.0.1:1/x"}
+            where, what = (partial := await trace(kafka_topics, others, applied["submission_id"]))[0]
+            assert (where, what[:28]) == (service, "its database does not answer")
+            assert len([line for line in partial if line[0] == "kafka"]) == 3, "what the others know"
 
         assert "registry inbox: rejected, already-registered /data/owner" in await followed(rejected["submission_id"])
         assert "notifications rejected: due" in await followed("again")

@@ -127,6 +127,24 @@ async def test_it_leaves_the_lane_when_all_of_it_has_an_outcome(lane: Lane) -> N
     assert await lane.outbox() == ["e1", "live-again"]
 
 
+async def test_it_stays_in_the_lane_until_its_sender_has_begun(lane: Lane) -> None:
+    await lane.declare()
+    day_ago = "UPDATE backfill SET latest_at = latest_at - interval '1 day'"
+    await lane.pool.execute(day_ago)
+    assert not await lane.end(quiet_s=600)
+    await lane.take(owner("CT-1", id_="e1"))
+    await lane.feeder().once()
+    await lane.pool.execute("UPDATE submission SET state = 'applied'")
+    assert not await lane.end(quiet_s=600)
+    await lane.pool.execute(day_ago)
+    assert await lane.end(quiet_s=600)
+
+
+async def test_who_never_begins_is_taken_out_by_hand(lane: Lane) -> None:
+    await lane.declare()
+    assert await lane.end()
+
+
 async def test_a_request_under_way_ends_before_its_namespace_changes_lanes(lane: Lane) -> None:
     """Else it could go on in the lane that it had seen, behind what comes after it."""
     async with lane.pool.acquire() as request, request.transaction():

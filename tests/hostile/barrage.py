@@ -102,7 +102,6 @@ async def fire(under_test: System, seed: int, requests: int, connections: int) -
         "seconds": round(seconds, 1),
         "per_second": round(requests / seconds),
         "statuses": dict(sorted(found.statuses.items())),
-        "refused_by_the_server_itself": found.refused_by_server,
         "pages_of_refusals": found.pages,
         "without_answer_where_none_is_due": found.unseen,
         "accepted": len(found.accepted),

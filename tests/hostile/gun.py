@@ -18,7 +18,6 @@ ENDS_S = 60.0  # in which a server must have let go of who does not go on
 MOST_KEPT = 20
 CODE = re.compile(rb'"code":"([^"]*)","pointer"')  # a province has a code too
 ACCEPTED = re.compile(rb'"id":"([^"]{1,64})","source":"[^"]*","status":"accepted","submission_id":"([0-9a-f-]{36})"')
-NO_HTTP = b"Invalid HTTP request received."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,6 @@ class Found:
     statuses: Counter[int] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     accepted: dict[str, str] = field(default_factory=dict)  # submission by id of event
-    refused_by_server: int = 0
     pages: int = 0
     unseen: int = 0  # connections that ended, or were ended, without an answer that was not due
     wrong: list[str] = field(default_factory=list)
@@ -68,9 +66,7 @@ class Found:
             self.say("5xx", shot, answer.body[:500])
         if answer.status < 400 or shot.head or codes:
             return
-        if answer.status == 400 and answer.body == NO_HTTP:
-            self.refused_by_server += 1
-        elif b"text/html" in answer.head and shot.target == "national":
+        if b"text/html" in answer.head and shot.target == "national":
             self.pages += 1
         else:
             self.say("a refusal without a code", shot, (answer.status, answer.body[:300]))

@@ -56,6 +56,14 @@ MUTANTS = (
         f"{TEST}::test_what_stands_before_a_gap_is_held_by_the_rebuilt_tables_too",
     ),
     mutant(
+        "nowhere-else-and-removed",
+        "dead letters whose bytes are on no topic any more stay",
+        "servicekit/rebuilding/handover.py",
+        " AND NOT ({_NOWHERE_ELSE})",
+        "",
+        f"{TEST}::test_dead_letters_of_a_topic_that_was_lost_stay_unless_they_were_made_good",
+    ),
+    mutant(
         "dropped-unseen-by-the-shadow",
         "bytes that name nothing are held once or stay dropped",
         SHADOW,

@@ -161,6 +161,14 @@ MUTANTS = (
         f"{TEST}::test_a_topic_made_anew_is_lost_until_it_has_been_said_again",
     ),
     mutant(
+        "lost-topic-hidden-by-a-part",
+        "a topic made anew is known as lost until all of it has been said again",
+        "servicekit/republish.py",
+        "                    await loss.notice(connection, epochs)\n",
+        "",
+        f"{TEST}::test_what_is_said_again_in_part_does_not_hide_that_the_topic_is_lost",
+    ),
+    mutant(
         "lost-topic-mended-by-a-part",
         "a topic made anew is known as lost until all of it has been said again",
         "servicekit/republish.py",

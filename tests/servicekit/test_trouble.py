@@ -19,7 +19,7 @@ from servicekit.listener import Listener
 from servicekit.message import Message
 from servicekit.retry import MOST_RETRIES, Behind, behind, exhausted, retry, under_way, would_pass
 from servicekit.skip import SkipError, skip
-from servicekit.trouble import Which, count, failures
+from servicekit.trouble import Which, behind_failures, count, failures
 from tests.engines import Databases
 from tests.notifications.test_notifications import outcome
 from tests.submissions import Province, owner, owner_updated, product, product_updated
@@ -192,6 +192,7 @@ async def test_nothing_is_marked_behind_what_is_not_tried(pool: Pool, province: 
     async with pool.acquire() as connection:
         assert await retry(connection, bad) == [alone]
         assert await behind(connection, bad) == [Behind(1, first, "failed"), Behind(1, waits, "waiting")]
+        assert await behind_failures(connection) == 0, "failures themselves stand behind it, and are listed"
         assert await retry(connection, Which(row=first)) == [first]
         assert await retry(connection, bad) == [second], "what it stands behind is tried, now"
         assert await behind(connection, bad) == [Behind(1, waits, "waiting")]

@@ -20,7 +20,7 @@ from servicekit.waker import repeat
 log = structlog.get_logger(__name__)
 
 EVERY_S = 0.2
-QUIET_S = 600  # so long after the last of it a namespace returns to the live lane by itself
+QUIET_S = 600  # so long after the last of it was fed a namespace returns to the live lane by itself
 _FEED_LOCK = 0x0C0B_0004
 
 Lag = Callable[[], Awaitable[int]]  # records that readers have not read, of the one that has most
@@ -30,14 +30,17 @@ async def declare(connection: Connection, namespace: str, actor: str) -> bool:
     """From now on the namespace is in the backfill lane; False if it is already."""
     await _alone(connection, namespace)
     status = await connection.execute(
-        "INSERT INTO backfill (namespace, actor) VALUES ($1, $2) ON CONFLICT DO NOTHING", namespace, actor
+        "INSERT INTO backfill (namespace, actor, latest_at) VALUES ($1, $2, NULL) ON CONFLICT DO NOTHING",
+        namespace,
+        actor,
     )
     return status.endswith(" 1")
 
 
 async def end(connection: Connection, namespace: str, quiet_s: float = 0) -> bool:
-    """The namespace returns to the live lane, if nothing of it lacks an outcome and nothing came for so long; else
-    False. One in a transaction: who moves two could stand in a circle with a request that brings both."""
+    """The namespace returns to the live lane, if nothing of it lacks an outcome and nothing was fed for so long, since
+    something was; else False. One in a transaction: who moves two could stand in a circle with a request that brings
+    both."""
     if namespace not in await _over(connection, quiet_s):
         return False
     await _alone(connection, namespace)
@@ -54,7 +57,8 @@ async def _alone(connection: Connection, namespace: str) -> None:
 
 async def _over(connection: Connection, quiet_s: float) -> list[str]:
     rows = await connection.fetch(
-        """SELECT namespace FROM backfill b WHERE latest_at <= clock_timestamp() - make_interval(secs => $1)
+        """SELECT namespace FROM backfill b
+           WHERE coalesce(latest_at <= clock_timestamp() - make_interval(secs => $1), $1 = 0)
              AND NOT EXISTS (SELECT FROM submission s WHERE s.namespace = b.namespace
                                AND s.fed_at IS NOT NULL AND s.state = 'received') ORDER BY namespace""",
         quiet_s,

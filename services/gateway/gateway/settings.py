@@ -17,7 +17,9 @@ class Settings(settings.Settings):
     repeat_after_s: Annotated[
         int, Field(ge=1, description="a submission without a final outcome is sent again after so many seconds")
     ] = 600
-    backfill_s: Annotated[int, Field(ge=5, description="submissions a second that backfill adds at most")] = 1000
+    backfill_s: Annotated[int, Field(ge=5, description="submissions a second that a replica feeds from backfill")] = (
+        1000
+    )
     backfill_under_way: Annotated[
         int, Field(ge=1, description="backfill submissions that may be without an outcome at a time")
     ] = 2000
