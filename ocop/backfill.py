@@ -67,7 +67,8 @@ def status() -> None:
 
     async def work(connection: asyncpg.Connection) -> list[asyncpg.Record]:
         return await connection.fetch(
-            """SELECT b.*, count(s.id) FILTER (WHERE s.fed_at = 'infinity') AS waiting,
+            """SELECT b.namespace, b.declared_at, b.actor, nullif(b.latest_at, 'infinity') AS latest_at,
+                      count(s.id) FILTER (WHERE s.fed_at = 'infinity') AS waiting,
                       count(s.id) FILTER (WHERE s.fed_at < 'infinity') AS under_way
                FROM backfill b LEFT JOIN submission s
                  ON s.namespace = b.namespace AND s.fed_at IS NOT NULL AND s.state = 'received'

@@ -362,6 +362,7 @@ async def test_backfill(databases: Databases, kafka_topics: str) -> None:
     await unread(kafka_topics, "national", "ocop.registry.owner", 3)
     shown = await said(made, "backfill", "status", bootstrap=kafka_topics)
     assert "2004-72" in shown
+    assert "nothing yet" in shown
     assert "furthest behind is national: 3 records" in shown
     assert "Kafka does not answer" in await refused(made, "backfill", "status", bootstrap="127.0.0.1:1")
     await said(made, "backfill", "end", "2004-72", "--actor", "Lan")

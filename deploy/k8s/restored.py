@@ -1,9 +1,10 @@
 """The patch by which a service's database comes back from its archive, as it was at a moment:
 
-    python -m deploy.k8s.restored registry "2026-11-29 01:00:00+07:00" > …/overlays/production/restored/registry.yaml
+    python -m deploy.k8s.restored registry "2026-11-29 01:00:00+07:00"
 
-Without a moment, all that the archive has. It stays named under `patches`: since then the log goes to an archive of
-another name, and another time it is this one that the database comes from.
+It is written to `overlays/production/restored/registry.yaml`, when the overlay has been rendered as it was. Without a
+moment, all that the archive has. It stays named under `patches`: since then the log goes to an archive of another name,
+and another time it is this one that the database comes from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import yaml
 
-from deploy.k8s.manifests import OVERLAYS, Object, render
+from deploy.k8s.manifests import HERE, OVERLAYS, Object, render
 from ocop.services import SERVICES
 
 PLUGIN: Final = "barman-cloud.cloudnative-pg.io"
@@ -57,14 +58,17 @@ def _moment(text: str) -> datetime:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the patch."""
+    """Writes the patch, and says where."""
     parser = argparse.ArgumentParser(prog="python -m deploy.k8s.restored")
     parser.add_argument("service", choices=[service.name for service in SERVICES])
     parser.add_argument("moment", nargs="?", type=_moment)
     parser.add_argument("--overlay", choices=[each for each in OVERLAYS if each != "dev"], default="production")
     said = parser.parse_args(arguments)
-    cluster = render(said.overlay).named("Cluster", f"{said.service}-db")
-    yaml.safe_dump(restored(cluster, said.moment), sys.stdout, sort_keys=False)
+    cluster = render(said.overlay, HERE).named("Cluster", f"{said.service}-db")
+    file = HERE / "overlays" / said.overlay / "restored" / f"{said.service}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(restored(cluster, said.moment), sort_keys=False))
+    sys.stdout.write(f"{file}\n")
     return 0
 
 

@@ -19,18 +19,22 @@ def production() -> Manifests:
     return render("production")
 
 
-def with_patch(directory: Path, name: str, patch: str) -> Object:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Manifests to change."""
+    copy = tmp_path / "k8s"
+    shutil.copytree(HERE, copy)
+    monkeypatch.setattr(restored, "HERE", copy)
+    return copy
+
+
+def restore(here: Path, name: str, *moment: str) -> Object:
     """Its cluster, as `docs/operations.md` says to restore it."""
-    copy = directory / "k8s"
-    if not copy.exists():
-        shutil.copytree(HERE, copy)
-    overlay = copy / "overlays/production"
-    (overlay / "restored").mkdir(exist_ok=True)
-    (overlay / f"restored/{name}.yaml").write_text(patch)
-    kustomization = overlay / "kustomization.yaml"
+    assert restored.main([name, *moment]) == 0
+    kustomization = here / "overlays/production/kustomization.yaml"
     if f"restored/{name}.yaml" not in (written := kustomization.read_text()):
         kustomization.write_text(written.replace("patches:\n", f"patches:\n  - path: restored/{name}.yaml\n", 1))
-    return render("production", copy).named("Cluster", f"{name}-db")
+    return render("production", here).named("Cluster", f"{name}-db")
 
 
 def archive(plugin: dict[str, Any]) -> dict[str, str]:
@@ -40,12 +44,9 @@ def archive(plugin: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", [service.name for service in SERVICES])
-def test_a_database_comes_from_its_archive_and_writes_another(
-    name: str, production: Manifests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    restored.main([name, MOMENT])
+def test_a_database_comes_from_its_archive_and_writes_another(name: str, production: Manifests, here: Path) -> None:
     before = production.named("Cluster", f"{name}-db")
-    after = with_patch(tmp_path, name, capsys.readouterr().out)
+    after = restore(here, name, MOMENT)
     assert list(complaints(after)) == []
     initdb, recovery = before["spec"]["bootstrap"]["initdb"], after["spec"]["bootstrap"]["recovery"]
     assert after["spec"]["bootstrap"] == {"recovery": recovery}
@@ -64,13 +65,12 @@ def test_a_database_comes_from_its_archive_and_writes_another(
     assert rest[0] == rest[1], "all the rest is as it was"
 
 
-def test_another_time_it_comes_from_the_archive_that_it_wrote_last(production: Manifests) -> None:
-    once = restored.restored(production.named("Cluster", "registry-db"), None)
-    assert "recoveryTarget" not in once["spec"]["bootstrap"]["recovery"], "all that the archive has"
-    once["spec"]["bootstrap"].pop("initdb")
-    again = restored.restored(once, None)
-    assert archive(again["spec"]["externalClusters"][0]["plugin"])["serverName"] == "registry-db-2"
-    assert archive(again["spec"]["plugins"][0])["serverName"] == "registry-db-3"
+def test_another_time_it_comes_from_the_archive_that_it_wrote_last(here: Path) -> None:
+    restore(here, "registry", MOMENT)
+    again = restore(here, "registry")["spec"]
+    assert "recoveryTarget" not in again["bootstrap"]["recovery"], "all that the archive has"
+    assert archive(again["externalClusters"][0]["plugin"])["serverName"] == "registry-db-2"
+    assert archive(again["plugins"][0])["serverName"] == "registry-db-3"
 
 
 def test_a_moment_has_its_zone(capsys: pytest.CaptureFixture[str]) -> None:

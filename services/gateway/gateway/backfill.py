@@ -30,7 +30,7 @@ async def declare(connection: Connection, namespace: str, actor: str) -> bool:
     """From now on the namespace is in the backfill lane; False if it is already."""
     await _alone(connection, namespace)
     status = await connection.execute(
-        "INSERT INTO backfill (namespace, actor, latest_at) VALUES ($1, $2, NULL) ON CONFLICT DO NOTHING",
+        "INSERT INTO backfill (namespace, actor, latest_at) VALUES ($1, $2, 'infinity') ON CONFLICT DO NOTHING",
         namespace,
         actor,
     )
@@ -58,7 +58,7 @@ async def _alone(connection: Connection, namespace: str) -> None:
 async def _over(connection: Connection, quiet_s: float) -> list[str]:
     rows = await connection.fetch(
         """SELECT namespace FROM backfill b
-           WHERE coalesce(latest_at <= clock_timestamp() - make_interval(secs => $1), $1 = 0)
+           WHERE (latest_at <= clock_timestamp() - make_interval(secs => $1) OR latest_at = 'infinity' AND $1 = 0)
              AND NOT EXISTS (SELECT FROM submission s WHERE s.namespace = b.namespace
                                AND s.fed_at IS NOT NULL AND s.state = 'received') ORDER BY namespace""",
         quiet_s,
