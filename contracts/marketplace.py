@@ -30,15 +30,25 @@ def _no_personal_page(url: str) -> str:
     return url
 
 
+MOST_SIGNS: Final = 500  # of a page's address
+
+
+def _short(url: str) -> str:
+    if len(url) > MOST_SIGNS:
+        raise refusal("too-long", max=MOST_SIGNS)
+    return url
+
+
 # A page's address: ASCII as a browser copies it; no user, query or fragment, which can carry persons' data.
 Url = Annotated[
     str,
     Form(
         r"https://[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+(:[0-9]{1,5})?(/[A-Za-z0-9._~:@!$&'()*+,;=%/-]{0,400})?",
         "https://voso.vn/san-pham/rong-nho-123",
+        also=_short,
     ),
     AfterValidator(_no_personal_page),
-    Field(description="Địa chỉ trang bán.", json_schema_extra=PERSONAL),
+    Field(description="Địa chỉ trang bán.", json_schema_extra={"maxLength": MOST_SIGNS} | PERSONAL),
 ]
 
 _OTHER_PLATFORM: dict[str, Any] = {

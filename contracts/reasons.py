@@ -286,6 +286,13 @@ _ALL: Final = (
         "Check both dates with the certificate.",
     ),
     Reason(
+        "ended-before-it-began",
+        "Kết thúc ở trước ngày bắt đầu {began}.",
+        "It ended before it began, on {began}.",
+        "Kiểm tra hai ngày với quyết định, hoặc với trang bán hàng.",
+        "Check both dates with the decision, or with the page where it is sold.",
+    ),
+    Reason(
         "subject-mismatch",
         "Subject không trùng với đối tượng trong dữ liệu ({expected}).",
         "The subject is not what the data is about ({expected}).",

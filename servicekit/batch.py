@@ -21,6 +21,11 @@ from servicekit.metrics import METRICS
 from servicekit.outbox import Outgoing
 
 TICK = timedelta(microseconds=1)
+MOST_SAID = 16 * 1024 * 1024  # bytes of events in one transaction: a subject's every event carries its whole state
+
+
+class TooMuchError(Exception):
+    """More is said than one transaction may say; alone each of its submissions has room."""
 
 
 @dataclass(slots=True)
@@ -65,6 +70,12 @@ class Batch:
         self._last: dict[Key, bytes] = {}  # the payload of each subject's last event
         self._log: list[LogRow] = []
         self._said: list[Outgoing] = []  # in the order in which it was decided, events and outcomes
+        self._bytes = 0  # of events
+
+    @property
+    def full(self) -> bool:
+        """Whether what is held had better wait for the next transaction."""
+        return self._bytes > MOST_SAID // 2
 
     # ---------------------------------------------------------------- reading, under locks
 
@@ -169,6 +180,9 @@ class Batch:
             )
             self._said.append(said)
             self._last[key] = said.payload
+            self._bytes += len(said.payload)
+            if self._bytes > MOST_SAID:
+                raise TooMuchError(f"{len(self._log)} events are more than {MOST_SAID} bytes")
         if subject.last_sequence == len(verdict.events) and key[0] in self.wake:
             self.held.known.append(key[1])
         self.states[key] = verdict.state

@@ -200,6 +200,10 @@ class Deciders:
     def _drain(self, batch: Batch, key: Key, rows: Sequence[HeldRow]) -> None:
         """Held rows of a subject whose head is ready, in order, until one stays."""
         for number, row in enumerate(rows):
+            if batch.full:
+                if number:
+                    batch.held.promoted.add(key)
+                return  # its turn comes again, in a transaction of its own
             if row.reason == "failed" and not row.ready and number > 0:
                 return  # stays blocked: batch.read_held has marked the key
             if row.message.error is not None:

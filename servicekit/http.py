@@ -88,6 +88,15 @@ class Counted:
             raise
 
 
+class Files(StaticFiles):
+    """Files of a folder, each as a whole whatever part of it is asked for: a part that cannot be had would be refused
+    in plain text, without a reason of ours."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
 def application(title: str) -> FastAPI:
     """What the services' interfaces have in common: plain JSON, and `/docs` with nothing fetched from elsewhere."""
     app = FastAPI(
@@ -99,7 +108,7 @@ def application(title: str) -> FastAPI:
         default_response_class=PlainJSON,
     )
     app.add_middleware(Counted)
-    app.mount("/docs/static", StaticFiles(directory=swagger_ui_path))
+    app.mount("/docs/static", Files(directory=swagger_ui_path))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -113,8 +113,8 @@ def address_of(request: Request) -> str:
 
 
 class PerAddress:
-    """Middleware: limits what one address may ask of these paths; `refused` makes the answer. Of what is under way for
-    it, and is `costly`, only its share is worked on, the rest waits for that."""
+    """Middleware: limits what one address may ask of what it `concerns`; `refused` makes the answer. Of what is under
+    way for it, and is `costly`, only its share is worked on, the rest waits for that."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class PerAddress:
         meter: Meter,
         at_once: AtOnce,
         shares: Shares,
-        concerns: Callable[[str], bool],
+        concerns: Callable[[Scope], bool],
         refused: Callable[[str, Limited], Response],
         costly: Callable[[str], bool] = lambda _: True,
     ) -> None:
@@ -132,7 +132,7 @@ class PerAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
-        if scope["type"] != "http" or not self._concerns(scope["path"]):
+        if scope["type"] != "http" or not self._concerns(scope):
             await self._app(scope, receive, send)
             return
         address = address_of(Request(scope))

@@ -10,8 +10,8 @@ import structlog
 
 
 class Damped(logging.Filter):
-    """Lets aiokafka say each thing once in ten seconds, with the number of repeats that were left out: while a broker
-    is away it has thousands of lines to say."""
+    """Lets a library say each thing once in ten seconds, with the number of repeats that were left out: aiokafka has
+    thousands of lines to say while a broker is away, and uvicorn one or two of each request that is none."""
 
     MOST: Final = 1000  # things remembered
 
@@ -21,7 +21,8 @@ class Damped(logging.Filter):
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("aiokafka"):
+        of_requests = record.name == "uvicorn.error" and record.levelno <= logging.WARNING
+        if not of_requests and not record.name.startswith("aiokafka"):
             return True
         thing, now = (record.name, str(record.msg)), self._clock()
         at, left_out = self._said.get(thing, (-self._every_s, 0))

@@ -23,6 +23,11 @@ class Metrics:
     records = Counter("ocop_records", "records taken off a topic and committed", ["topic"])
     transaction = Histogram("ocop_poll_seconds", "seconds from a poll in hand to its commit", buckets=SECONDS)
     retries = Counter("ocop_retries", "transactions tried again, by kind of failure", ["kind"])
+    rounds_too_late = Counter(
+        "ocop_rounds_too_late",
+        "rounds of background work that the database's time limits have ended, by work",
+        ["work"],
+    )
     put_back = Counter(
         "ocop_polls_put_back", "partitions of a poll put back: read by another, or to be read again later", ["topic"]
     )

@@ -25,23 +25,24 @@ class Observer:
     async def once(self) -> int:
         """Looks once."""
         async with database.acquire(self._pool) as connection:
-            await _held(connection)
             if self._sends:
                 await _outbox(connection)
                 METRICS.topics_lost.set(await loss.count(connection))
+            await _held(connection)
         return 0
 
 
 async def _held(connection: Connection) -> None:
     rows = await connection.fetch(
-        """SELECT reason, count(*) AS n, extract(epoch FROM clock_timestamp() - min(since))::float8 AS oldest
-           FROM held GROUP BY reason"""
+        """SELECT reason, (SELECT count(*) FROM held h WHERE h.reason = r.reason) AS rows,
+                  coalesce(extract(epoch FROM clock_timestamp()
+                    - (SELECT min(since) FROM held h WHERE h.reason = r.reason)), 0)::float8 AS oldest
+           FROM unnest($1::text[]) AS r(reason)""",
+        REASONS,
     )
-    found = {row["reason"]: (row["n"], row["oldest"]) for row in rows}
-    for reason in REASONS:
-        count, oldest = found.get(reason, (0, 0.0))
-        METRICS.held_rows.labels(reason).set(count)
-        METRICS.held_oldest.labels(reason).set(oldest)
+    for row in rows:
+        METRICS.held_rows.labels(row["reason"]).set(row["rows"])
+        METRICS.held_oldest.labels(row["reason"]).set(row["oldest"])
 
 
 async def _outbox(connection: Connection) -> None:

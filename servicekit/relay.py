@@ -37,6 +37,7 @@ from servicekit.tracing import TRACING, Of, of_record
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+MOST_BYTES = 8 * 1024 * 1024  # and so much of them that none but the first goes beyond it: they are sent within a time
 POLL_S = 0.05
 RETRY_S = 1.0
 EPOCHS_S = 10.0  # how long the ids of topics are believed
@@ -52,6 +53,11 @@ INTERRUPTIONS = (
     TimeoutError,
     OSError,
 )
+
+_FIRST = """SELECT id, topic, key, headers, payload, created_at
+    FROM (SELECT *, sum(octet_length(payload)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes
+          FROM outbox ORDER BY id LIMIT $1) o
+    WHERE bytes <= greatest($2, octet_length(payload)) ORDER BY id"""
 
 Row = asyncpg.Record | Mapping[str, Any]  # of the outbox, or of what is said again
 Place = tuple[TopicPartition, int]  # where a record lies
@@ -107,9 +113,7 @@ class Relay:
                 health.turned()
                 self._woken.clear()
                 rounds.begin()
-                rows = await connection.fetch(
-                    "SELECT id, topic, key, headers, payload, created_at FROM outbox ORDER BY id LIMIT $1", BATCH
-                )
+                rows = await connection.fetch(_FIRST, BATCH, MOST_BYTES)
                 if rows:
                     await self._send(connection, rows)
                 elif self._producer is not None:

@@ -20,6 +20,7 @@ from servicekit.setback import still_knows
 from servicekit.topic_ids import present_ids
 
 BATCH = 500
+FETCHED = 50  # rows at a time: each may be close to a megabyte
 
 
 async def republish(
@@ -70,11 +71,13 @@ async def _send(
     connection: Connection, producer: AIOKafkaProducer, topic: Topic, since: datetime | None, until: datetime | None
 ) -> AsyncIterator[tuple[int, dict[TopicPartition, int]]]:
     batch: list[Mapping[str, Any]] = []
+    size = 0
     async for row in _rows(connection, topic, since, until):
         batch.append(row)
-        if len(batch) == BATCH:
+        size += len(row["payload"])
+        if len(batch) == BATCH or size >= relay.MOST_BYTES:
             yield len(batch), await relay.send(producer, batch)
-            batch = []
+            batch, size = [], 0
     if batch:
         yield len(batch), await relay.send(producer, batch)
 
@@ -90,7 +93,7 @@ async def _rows(
     else:
         query, of = _SUBMISSIONS, topic.reader
     arguments = [since, until] if of is None else [since, until, of]
-    async for row in connection.cursor(query, *arguments, prefetch=BATCH):
+    async for row in connection.cursor(query, *arguments, prefetch=FETCHED):
         if topic.kind == "outcome":
             yield _outcome(topic.service, row)
         else:

@@ -111,6 +111,8 @@ async def repeat(every: float, work: Callable[[], Awaitable[int]]) -> None:
                     raise
                 log.exception("background work was cancelled by nobody", work=work.__qualname__)
             except Exception as error:
+                if isinstance(error, database.TOO_LATE):
+                    METRICS.rounds_too_late.labels(work.__qualname__).inc()
                 if database.is_outage(error) or isinstance(error, KafkaError):
                     log.warning("background work put off", work=work.__qualname__, error=repr(error))
                 else:

@@ -181,7 +181,9 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "not known": Row(()),
         "not known, of a product with a hundred others": Row(tuple(renewed(f"1{n:02}") for n in range(100))),
         "issued": Row((recognised("2"),)),
+        "issued on a later day": Row((recognised("2", "2026-08-06", time="2026-12-31T00:00:00+07:00"),)),
         "revoked": Row((recognised("2"), revoked("2"))),
+        "revoked on an earlier day": Row((recognised("2", "2025"), revoked("2", "2026-08-04"))),
         "never issued": Row((recognised("2"), corrected("2", void=True))),
         "none of that ref": Row(()),
         "valid on the day before": Row((recognised("1", "2025-06-19", stars=4),)),
@@ -206,6 +208,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
     "Listing": {
         "not known": Row(()),
         "listed": Row((listed(),)),
+        "listed from a later day": Row((listed(listed_on="2026-09") | {"time": "2026-12-31T00:00:00+07:00"},)),
         "listed on a platform that has closed since": Row((listed(platform="sendo", listed_on="2024"),)),
         "delisted": Row((listed(), delisted())),
         "the listing's ref is another province's": Row(fields={"listing": ELSEWHERE}),

@@ -9,10 +9,15 @@ from aiokafka import TopicPartition
 from servicekit.database import Connection
 from servicekit.rebuilding import shadow
 
-# The same row held back in both. The live one stays, with its number and its age, by which operators know it.
-_SAME: Final = """h.topic = s.topic AND (
-    (h.subject, h.n) = (s.subject, s.n)
-    OR (h.queue IS NULL AND s.queue IS NULL AND h.headers = s.headers AND h.payload = s.payload))"""
+# The rows that are held back in both, by their numbers or by their bytes: two joins, for what is held may be much. The
+# live row stays, with its number and its age, by which operators know it.
+_PAIRS: Final = f"""WITH pair AS MATERIALIZED (
+    SELECT h.id AS live, s.* FROM public.held h JOIN {shadow.NAME}.held s
+        ON h.topic = s.topic AND h.subject = s.subject AND h.n = s.n
+    UNION ALL SELECT h.id, s.* FROM public.held h JOIN {shadow.NAME}.held s
+        ON h.topic = s.topic AND h.headers = s.headers AND h.payload = s.payload
+        WHERE h.queue IS NULL AND s.queue IS NULL
+)"""  # noqa: S608  # a schema's name
 # Its bytes are on no topic any more, and nothing that is there has made it good.
 _NOWHERE_ELSE: Final = f"""h."offset" < 0 AND NOT EXISTS (SELECT FROM {shadow.NAME}.stream a
     WHERE a.topic = h.topic AND a.subject = h.subject AND a.applied >= h.n)"""
@@ -49,19 +54,18 @@ async def take_held(connection: Connection, topics: Sequence[str]) -> None:
 
     Whether a row stands behind a failed one or before a gap tells the order in which partitions were read: it stays.
     """
-    kept = f"FROM {shadow.NAME}.held s WHERE {_SAME}"
     await connection.execute(
-        f"""DELETE FROM public.held h WHERE h.topic = ANY($1::text[])
-              AND NOT EXISTS (SELECT {kept}) AND NOT ({_NOWHERE_ELSE})""",  # noqa: S608  # constants
+        f"""{_PAIRS} DELETE FROM public.held h WHERE h.topic = ANY($1::text[])
+              AND NOT EXISTS (SELECT FROM pair WHERE live = h.id) AND NOT ({_NOWHERE_ELSE})""",  # noqa: S608  # constants
         topics,
     )
     await connection.execute(
-        f"""UPDATE public.held h SET reason = s.reason, error = s.error, headers = s.headers, payload = s.payload,
-                                     partition = s.partition, "offset" = s."offset"
-            {kept} AND (h.reason = 'failed', h.payload, h.headers)
+        f"""{_PAIRS} UPDATE public.held h SET reason = s.reason, error = s.error, headers = s.headers,
+                            payload = s.payload, partition = s.partition, "offset" = s."offset"
+            FROM pair s WHERE s.live = h.id AND (h.reason = 'failed', h.payload, h.headers)
                        IS DISTINCT FROM (s.reason = 'failed', s.payload, s.headers)"""  # noqa: S608  # constants
     )
     await connection.execute(
-        f"""INSERT INTO public.held ({_COLUMNS}) SELECT {_COLUMNS} FROM {shadow.NAME}.held s
-            WHERE NOT EXISTS (SELECT FROM public.held h WHERE {_SAME}) ORDER BY s.id"""  # noqa: S608  # constants
+        f"""{_PAIRS} INSERT INTO public.held ({_COLUMNS}) SELECT {_COLUMNS} FROM {shadow.NAME}.held s
+            WHERE NOT EXISTS (SELECT FROM pair WHERE pair.id = s.id) ORDER BY s.id"""  # noqa: S608  # constants
     )

@@ -179,6 +179,12 @@ FAULTS = [
     Fault("OcopRecordsFailed", {'ocop_held_rows{service="registry",reason="failed"}': "1x{}"}, OF, 6),
     Fault("OcopWaitingLong", {'ocop_held_oldest_seconds{service="registry",reason="waiting"}': "604740+60x{}"}, OF, 8),
     Fault("OcopTriedAgain", {'ocop_retries_total{service="registry",kind="DeadlockDetectedError"}': "0+30x{}"}, OF, 16),
+    Fault(
+        "OcopWorkTooLate",
+        {'ocop_rounds_too_late_total{service="registry",work="Waker.sweep"}': "0+4x{}"},
+        OF | {"work": "Waker.sweep"},
+        10,
+    ),
     Fault("OcopMailsUnsent", {'ocop_mails_oldest_seconds{service="notifications"}': "0+60x{}"}, {}, 67),
     Fault(
         "OcopAnswersFail",

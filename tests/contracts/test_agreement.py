@@ -23,6 +23,7 @@ ODD: list[Any] = [
     *("2025", "2025-06", "2025-06-19", "2025-02-30", "2025-13", "2025-06-19T00:00:00Z", "2004", "67", "68", "99"),
     *("other", "household", "cooperative", "first", "26-2026", "148-2023", "food", "tourism", "dd", "đ", "ministry"),
     *("0900000000", "001000000000", "0300000000", "https://voso.vn/a", "https://zalo.me/a", "http://voso.vn/a"),
+    *("https://voso.vn" + ".a" * 243, "https://voso.vn" + ".a" * 242 + "b"),
     {"namespace": "2004-67", "ref": "A"},
     {"catalogue": "2025", "code": "67"},
 ]

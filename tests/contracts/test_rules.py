@@ -157,6 +157,12 @@ def test_what_is_no_address(text: str) -> None:
     assert url(text) == [("bad-pattern", "/url")]
 
 
+@pytest.mark.parametrize("host", ["a" * 490 + ".vn", "aa" + ".a" * 245 + "a", "a" * 200_000 + ".vn"])
+def test_an_address_has_500_signs_at_most(host: str) -> None:
+    assert url("https://" + host[-492:]) == []
+    assert url("https://" + host) == [("too-long", "/url")]
+
+
 def test_another_platform_is_named() -> None:
     said = reasons(ListingListed, listing=REF, product=REF, platform="other")
     assert said == [("missing-field", "/platform_name")]

@@ -4,7 +4,7 @@ stand in it as their sender knows that they followed each other.
 Beside the oracle, which knows nothing of the sender, and compares a state with the last event of its log alone.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from math import inf
 from uuid import UUID
 
@@ -118,15 +118,20 @@ def _submission(row: asyncpg.Record, message: Message) -> Submission:
     )
 
 
-def in_order(logs: Iterable[Sequence[Named]], ledger: Sequence[Entry]) -> list[Finding]:
+def in_order(logs: Collection[Sequence[Named]], ledger: Sequence[Entry]) -> list[Finding]:
     """Of two submissions about one subject, where the second was sent after its sender had been told that the first is
-    there, the second stands behind the first: those that do not. Each log is what was applied to a subject, in order.
+    there, the second stands behind the first: those that do not. So it is with two that were sent first in one request
+    and accepted together, by their places there. Each log is what was applied to a subject, in order.
     """
     sent: dict[Named, int] = {}
     told: dict[Named, int] = {}
-    for entry in ledger:
+    first: dict[Named, int] = {}  # the request in which it was sent first
+    places: dict[Named, tuple[int, int, int]] = {}  # request and attempt that it was accepted by, and where it stood
+    for number, entry in enumerate(ledger):
         event = (entry.sending.source, entry.sending.id)
         sent.setdefault(event, entry.sent)
+        if first.setdefault(event, entry.request) == entry.request and entry.answer.said == "accepted":
+            places[event] = (entry.request, entry.attempt, number)
         if entry.answer.said in ("accepted", "duplicate") and entry.told is not None:
             told[event] = min(entry.told, told.get(event, entry.told))
     findings = []
@@ -137,4 +142,21 @@ def in_order(logs: Iterable[Sequence[Named]], ledger: Sequence[Entry]) -> list[F
                 text = f"{event} was sent when {behind[1]} had been accepted, and is applied before it"
                 findings.append(Finding("O3", text, event))
             behind = min(behind, (told.get(event, inf), event))
+    return findings + _in_place(logs, places)
+
+
+def _in_place(logs: Iterable[Sequence[Named]], places: Mapping[Named, tuple[int, int, int]]) -> list[Finding]:
+    """What stands in a log before something that stood before it in the request that brought both."""
+    findings = []
+    for log in logs:
+        behind: dict[tuple[int, int], tuple[int, Named]] = {}  # of each request, the one behind it that stood first
+        for event in reversed(log):
+            if event in places:
+                request, attempt, place = places[event]
+                least = behind.setdefault((request, attempt), (place, event))
+                if least[0] < place:
+                    text = f"{event} stood behind {least[1]} in the request of both, and is applied before it"
+                    findings.append(Finding("O3", text, event))
+                else:
+                    behind[request, attempt] = (place, event)
     return findings

@@ -1,9 +1,11 @@
-"""When a system is well again: every process live and ready, and what lay on topics and in outboxes has gone on."""
+"""When a system is well again: every process live and ready, and what was under way has gone on: on topics, in
+outboxes, among what is held and may be tried, to an outcome, and into mails."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 import httpx2
@@ -22,6 +24,27 @@ READS: Mapping[str, tuple[str, ...]] = {
     "national": READERS["national"],
 }
 SENDERS = ("gateway", *DECIDERS)
+# What was there before a moment and has not gone on. What is dated later than now was there, too: a clock has run
+# away since. In the backfill lane nothing is under way before it is fed.
+READY = "SELECT count(*) FROM held WHERE ready AND since NOT BETWEEN $1 AND clock_timestamp()"
+UNDER_WAY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    **dict.fromkeys(READS, (("held rows that may go on", READY),)),
+    "gateway": (
+        (
+            "submissions without an outcome",
+            """SELECT count(*) FROM submission WHERE state = 'received' AND fed_at IS DISTINCT FROM 'infinity'
+                 AND received_at NOT BETWEEN $1 AND clock_timestamp()""",
+        ),
+    ),
+    "notifications": (
+        ("held rows that may go on", READY),
+        (
+            "deliveries without a mail",
+            """SELECT count(*) FROM delivery JOIN contact USING (tenant)
+               WHERE mail IS NULL AND NOT cancelled AND due_at < $1""",
+        ),
+    ),
+}
 AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError, asyncio.TimeoutError)
 
 
@@ -31,10 +54,11 @@ class NotHealedError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where topics end and outboxes stand at a moment."""
+    """Where topics end and outboxes stand at a moment, and which one that is by each database's clock."""
 
     ends: Mapping[TopicPartition, int]
     outboxes: Mapping[str, int]
+    clocks: Mapping[str, datetime]
 
 
 async def mark(bootstrap: str, urls: Mapping[str, str]) -> Mark:
@@ -45,11 +69,16 @@ async def mark(bootstrap: str, urls: Mapping[str, str]) -> Mark:
         ends = await consumer.end_offsets(all_partitions())
     finally:
         await consumer.stop()
-    outboxes = {}
+    outboxes, clocks = {}, {}
     for service, url in urls.items():
-        if service in SENDERS:
-            outboxes[service] = await _value(url, "SELECT coalesce(max(id), 0) FROM outbox")
-    return Mark(ends, outboxes)
+        connection = await database.connect(url, name="healing")
+        try:
+            if service in SENDERS:
+                outboxes[service] = await connection.fetchval("SELECT coalesce(max(id), 0) FROM outbox")
+            clocks[service] = await connection.fetchval("SELECT clock_timestamp()")
+        finally:
+            await connection.close()
+    return Mark(ends, outboxes, clocks)
 
 
 async def left(since: Mark, urls: Mapping[str, str]) -> list[str]:
@@ -62,12 +91,16 @@ async def left(since: Mark, urls: Mapping[str, str]) -> list[str]:
             sent = service not in SENDERS or not await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM outbox WHERE id <= $1)", since.outboxes[service]
             )
+            under_way = [
+                (await connection.fetchval(query, since.clocks[service]), what) for what, query in UNDER_WAY[service]
+            ]
         finally:
             await connection.close()
         stands = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
         behind = [p for p, end in since.ends.items() if p.topic in READS[service] and stands.get(p, 0) < end]
         found += [f"{service}: {len(behind)} partitions not read on"] if behind else []
         found += [] if sent else [f"{service}: the outbox does not move"]
+        found += [f"{service}: {count} {what}" for count, what in under_way if count]
     return found
 
 
@@ -104,12 +137,3 @@ async def healed(bootstrap: str, urls: Mapping[str, str], health: Sequence[str],
             break
         await asyncio.sleep(0.1)
     raise NotHealedError(f"after {seconds:.0f} s: " + "; ".join(missing))
-
-
-async def _value(url: str, query: str) -> int:
-    connection = await database.connect(url, name="healing")
-    try:
-        value: int = await connection.fetchval(query)
-        return value
-    finally:
-        await connection.close()

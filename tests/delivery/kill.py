@@ -34,7 +34,7 @@ from tests.delivery.judging import judge
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import Load
 from tests.delivery.stream import LANES
-from tests.delivery.victims import SUPERVISOR, VICTIMS, Stack, healed, in_turn, kill, up
+from tests.delivery.victims import SUPERVISOR, VICTIMS, Stack, healed, in_turn, kill, restarted, up
 
 KILL_EVERY_S = 10.0  # by experience; the load is paced by it, so that it lasts as long as the kills
 # Whose death can come between a mail and its mark; the supervisor takes notifications and the mail server with it.
@@ -148,6 +148,9 @@ async def _kill(
         seconds = time.monotonic() - at
         killed.recovered.setdefault(victim, []).append(seconds)
         print(f"  {name if victim == name else f'{victim} ({name})'}: well after {seconds:.1f} s", flush=True)
+        if others := restarted(name, before, running.pids()):
+            killed.findings.append(f"a kill of {victim} ({name}) has ended others: {', '.join(others)}")
+            print(f"  {killed.findings[-1]}", flush=True)
 
 
 async def _judge(
@@ -169,6 +172,8 @@ def part(seed: int, kills: int, events: int, stamp: str) -> dict[str, Any]:
     if (result := proof.done("kill", stamp, name)) is not None:
         print(f"seed {seed}: done before")
         return result
+    if moved := proof.moved(stamp):
+        return {"seed": seed, "kills": {}, "events": 0, "seconds": 0, "findings": moved, "commit": stamp}
     print(f"seed {seed}: {kills} kills, {events} events or more", flush=True)
     path = proof.directory("kill", stamp) / f"{name}.home"
     stack.down(Home(path))
@@ -184,11 +189,12 @@ def part(seed: int, kills: int, events: int, stamp: str) -> dict[str, Any]:
         with suppress(OcopError):  # what does not end in order is no reason to leave the next parts out
             stack.down(Home(path))
     result["commit"] = stamp
+    if not result["findings"]:  # what failed is run again
+        result["findings"] += proof.keep("kill", stamp, name, result)
     if result["findings"]:
         result["home"] = str(path)
     else:
         shutil.rmtree(path)
-        proof.keep("kill", stamp, name, result)  # what failed is run again
     return result
 
 

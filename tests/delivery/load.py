@@ -17,7 +17,9 @@ from tests.delivery.system import System
 PATIENCE_S = 180  # how long a request is sent again; longer than any outage that is made
 AGAIN_S = 0.5
 ANSWER_S = 15
-KEY_REFUSED = Answer("unavailable", "401")  # nothing was taken; with another key, or later, it will be
+KEY_S = 10  # in which whoever replaces a key tells of the new one
+KEY_LAPSED = Answer("unavailable", "401")  # nothing was taken; with the new key it will be
+KEY_REFUSED = Answer("refused", "401")  # there is no other key: this one should have been good
 
 
 async def enrolled(under_test: System) -> dict[str, str]:
@@ -37,7 +39,7 @@ class Load:
     ) -> None:
         self.gateways = gateways
         self.keys = dict(keys)
-        self.new_keys: dict[str, str] = {}  # by source: taken into use when the old one is refused
+        self.new_keys: dict[str, str] = {}  # by source: taken into use when the old one is refused; it may lapse, too
         self._ledger, self._rate = ledger, rate
         self._random = random.Random(f"{seed}/gateways")  # noqa: S311  # repeatable, not secret
         self._started = 0.0
@@ -84,7 +86,7 @@ class Load:
         for attempt in count():
             numbers = self._ledger.before(sendings, first, attempt)
             first = numbers[0] if first is None else first
-            answers = await self._once(client, request, self.gateways[(gateway + attempt) % len(self.gateways)])
+            answers = await self._once(client, request, self.gateways[(gateway + attempt) % len(self.gateways)], first)
             self._ledger.after(numbers, answers)
             self.answers.update(answer.said for answer in answers)
             if not any(answer.said in ("unavailable", "unknown") for answer in answers):
@@ -92,7 +94,8 @@ class Load:
             assert time.monotonic() < deadline, f"no answer for {PATIENCE_S} s: {answers[0]}"
             await asyncio.sleep(AGAIN_S)
 
-    async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str) -> list[Answer]:
+    async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str, number: int) -> list[Answer]:
+        """One try; the number of its request is for those who watch."""
         key = self.keys[request.source] if request.own_key else "ocop_nobody"
         try:
             response = await client.post(
@@ -105,9 +108,18 @@ class Load:
         except httpx2.TransportError:
             return [UNKNOWN] * len(request.items)
         if request.own_key and response.status_code == 401:
-            self.keys[request.source] = self.new_keys.get(request.source, key)
-            return [KEY_REFUSED] * len(request.items)
+            return [await self._key_refused(request.source)] * len(request.items)
         return _read(response, request)
+
+    async def _key_refused(self, source: str) -> Answer:
+        """What that is worth: nothing wrong where the key has been replaced, of which its owner hears soon."""
+        deadline = time.monotonic() + KEY_S
+        while source not in self.new_keys:
+            if time.monotonic() >= deadline:
+                return KEY_REFUSED
+            await asyncio.sleep(0.05)
+        self.keys[source] = self.new_keys[source]
+        return KEY_LAPSED
 
 
 def _own(item: Item) -> bool:

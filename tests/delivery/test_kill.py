@@ -61,6 +61,37 @@ async def test_what_does_not_heal_is_a_finding_and_the_last_kill(monkeypatch: py
     assert sum(map(len, killed.recovered.values())) == 2
 
 
+async def test_a_kill_that_takes_others_along_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"registry": 1, "kafka": 2}
+
+    async def dies(_running: object, victim: str, _chance: object) -> str:
+        now.update(dict.fromkeys(now, 3))
+        return victim
+
+    async def heals(_running: object, _name: str, _before: object) -> None:
+        """At once."""
+
+    monkeypatch.setattr(kill, "kill", dies)
+    monkeypatch.setattr(kill, "healed", heals)
+    running: Any = SimpleNamespace(pids=now.copy)
+    load: Any = _Load()
+    loading = asyncio.create_task(asyncio.Event().wait())
+    killed = kill.Killed()
+    await kill._kill(running, SEED, 1, ["kafka"], loading, load, 10, killed)  # type: ignore[arg-type]  # it goes on
+    now.update(kafka=4)
+    await kill._kill(running, SEED, 1, [SUPERVISOR], loading, load, 10, killed)  # type: ignore[arg-type]
+    loading.cancel()
+    assert killed.findings == ["a kill of kafka (kafka) has ended others: registry"]
+
+
+def test_a_part_is_not_run_on_a_tree_that_has_moved_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(proof, "PROOFS", tmp_path)
+    monkeypatch.setattr(proof, "commit", lambda **_: "4567")
+    result = kill.part(SEED, KILLS, EVENTS, "0123")
+    kill.show(result)
+    assert result["findings"] == ["the tree was 0123 when this began, and is 4567: this is no result"]
+
+
 def test_only_a_death_between_a_mail_and_its_mark_explains_a_repeat() -> None:
     assert kill.Killed(["notifications", "postgres", SUPERVISOR, "kafka", "registry", "relay leader"]).cuts == 3
 
@@ -74,6 +105,7 @@ def test_a_part_that_comes_to_no_end_is_a_finding_and_its_files_stay(
 
     monkeypatch.setattr(kill, "run", breaks)
     monkeypatch.setattr(proof, "PROOFS", tmp_path)
+    monkeypatch.setattr(proof, "commit", lambda **_: "0123")
     result = kill.part(SEED, KILLS, EVENTS, "0123")
     kill.show(result)
     assert "no engine" in result["findings"][0]

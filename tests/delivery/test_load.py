@@ -1,18 +1,22 @@
 """The load's ledger and verdict: a run with nothing broken is clean, and each planted break is named."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from contracts.submission import SUBMISSIONS, WITHDRAWN
 from ocop.rules.evidence import Finding
 from servicekit import database
 from tests.delivery import decisions, judging, ledger, verdict
+from tests.delivery import load as load_of
 from tests.delivery.ledger import INTENTS, UNKNOWN, Answer, Entry, Ledger, Sending
 from tests.delivery.load import Load, enrolled
 from tests.delivery.stream import ALONE, LANES, RACES, WHOLE, Lane
@@ -59,6 +63,42 @@ def test_what_was_sent_after_an_answer_stands_behind_what_was_answered(
     applied = [(SENDING.source, each) for each in log]
     wrong = decisions.in_order([applied], ledger.read(tmp_path / "ledger"))
     assert [each.who for each in wrong] == [(SENDING.source, each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("log", "found"), [("abc", []), ("bac", ["b"]), ("cba", ["b", "c"]), ("acb", ["c"]), ("xabc", []), ("dabc", [])]
+)
+def test_what_came_in_one_request_stands_in_its_order(tmp_path: Path, log: str, found: list[str]) -> None:
+    book = Ledger(tmp_path / "ledger")
+    together = [replace(SENDING, id=each) for each in "abcd"]
+    numbers = book.before(together)
+    book.after(numbers, [Answer("unavailable")] * 3 + [Answer("refused")])
+    book.after(book.before(together, numbers[0], 1), [Answer("accepted")] * 3 + [Answer("refused")])
+    book.after(book.before([replace(SENDING, id="x"), replace(SENDING, id="a")]), [Answer("accepted")] * 2)
+    book.close()
+    applied = [(SENDING.source, each) for each in log]
+    wrong = decisions.in_order([applied], ledger.read(tmp_path / "ledger"))
+    wrong = [each for each in wrong if "in the request of both" in each.text]
+    assert {each.who for each in wrong} == {(SENDING.source, each) for each in found}
+
+
+@pytest.mark.parametrize(("told", "said"), [(True, "unavailable"), (False, "refused")])
+async def test_a_key_that_is_refused_is_a_finding_unless_there_is_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, told: bool, said: str
+) -> None:
+    monkeypatch.setattr(load_of, "KEY_S", 0.3)
+    lane = Lane(SEED, *LANES[0])
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(401, json={"code": "unauthorized"}))
+    with closing(Ledger(tmp_path / "ledger")) as book:
+        load = Load(SEED, ["http://gateway"], {lane.source: "old"}, book)
+        async with httpx2.AsyncClient(transport=transport) as client:
+            asking = asyncio.create_task(load._once(client, lane.step()[0], "http://gateway", 0))
+            await asyncio.sleep(0.1)
+            if told:  # a while after the old one has ended
+                load.new_keys[lane.source] = "new"
+            answers = await asking
+    assert {(answer.said, answer.code) for answer in answers} == {(said, "401")}
+    assert load.keys[lane.source] == ("new" if told else "old")
 
 
 def test_the_same_seed_sends_the_same() -> None:

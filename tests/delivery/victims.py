@@ -31,7 +31,8 @@ SENDING = "SELECT EXISTS (SELECT FROM outbox)"
 LEADING = """SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a USING (pid)
              WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
                AND a.application_name = $1"""
-SETTINGS = {"OCOP_SESSION_TIMEOUT_MS": "6000"}
+# What was lost on its way is not to come again before it is looked for: repeats begin after a day.
+SETTINGS = {"OCOP_SESSION_TIMEOUT_MS": "6000", "OCOP_REPEAT_AFTER_S": "86400"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,14 @@ async def _leader(running: Stack, pids: Mapping[str, int], service: str) -> str:
 def _ports(pid: int) -> list[int]:
     """From which ports a process has connections."""
     return [each.laddr.port for each in psutil.Process(pid).net_connections("tcp") if each.raddr]
+
+
+def restarted(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Other processes that a kill has taken along. Only the supervisor may take any: whoever brings it up again starts
+    all of them anew."""
+    if name == SUPERVISOR:
+        return []
+    return sorted(each for each, pid in before.items() if each != name and after.get(each) != pid)
 
 
 async def healed(running: Stack, name: str, before: Mapping[str, int]) -> None:

@@ -446,10 +446,15 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "after-submission-time",
         "/data/revoked_on",
     ),
-    "revoked before it was issued is odd, and taken": (
+    "revoked before it was issued": (
         [recognised("1", "2025"), revoked("1", "2024")],
-        "→ revoked",
-        "",
+        "ended-before-it-began",
+        "/data/revoked_on",
+    ),
+    "issued after it was revoked, by a correction": (
+        [recognised("1", "2024"), revoked("1", "2025-06"), corrected("1", "2025-07-01")],
+        "ended-before-it-began",
+        "/data/issued_on",
     ),
     "revoked in the year of the report": ([recognised("1", "2025"), revoked("1", "2026")], "→ revoked", ""),
     "revoked after it expired is odd, and taken": (

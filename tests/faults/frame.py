@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
+
 from contracts.topics import TOPICS
 from ocop import provision
 from ocop.home import free_port
@@ -39,6 +41,8 @@ BROKER_S = 120  # the same where a broker was started: it reads its logs again, 
 RATE = 60.0  # events a second; two cores carry it beside twelve processes and two engines
 BEFORE_S, AFTER_S = 4.0, 3.0
 READY_S = 180
+# What was lost on its way is not to come again before it is looked for: repeats begin after a day.
+SETTINGS = {"OCOP_REPEAT_AFTER_S": "86400"}
 OWN = ("2025-68", "faults")  # who sends what a fault sends by itself
 OWN_SOURCE = "/provinces/2025-68/faults"
 
@@ -111,6 +115,25 @@ class Stage:
         await until(read, 30)
         self.figures["read on by the others after, s"] = round(time.monotonic() - began, 1)
 
+    async def in_groups(self) -> dict[str, int]:
+        """How many members each service's group has."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.system.bootstrap)
+        await admin.start()
+        try:
+            found = {}
+            for group in SERVICES:  # one by one: aiokafka cannot read an answer about several
+                (answer,) = await admin.describe_consumer_groups([group])
+                ((_, _, _, _, _, members, *_),) = answer.groups
+                found[group] = len(members)
+            return found
+        finally:
+            await admin.close()
+
+    async def alone(self) -> None:
+        """Expects that of the hosts one alone is in the groups."""
+        found = await self.in_groups()
+        self.expect(found == dict.fromkeys(SERVICES, 1), f"the other host is out of its groups: {found}")
+
     async def start(self, host: Host, service: str, module: str | None = None, **settings: str) -> Process:
         """Starts a replica on a host, behind the host's links; it may not be ready yet."""
         made = self.system.databases[service]
@@ -120,7 +143,7 @@ class Stage:
             "OCOP_DATABASE_URL": made.app.replace(there, here),
             "OCOP_DATABASE_HTTP_URL": made.http.replace(there, here),
         }
-        return await self.system.start(service, module=module, ready=False, **links, **settings)
+        return await self.system.start(service, module=module, ready=False, **links, **(SETTINGS | settings))
 
 
 def port_of(url: str) -> str:
@@ -162,7 +185,8 @@ async def play(fault: Fault, seed: int, directory: Path, seconds: float | None =
         await loading
         entries = ledger.read(directory / "ledger")
         judged = time.monotonic()
-        findings = [*stage.findings, *_ended_by_themselves(stage), *await _judge(stage, entries, seed)]
+        findings = [*stage.findings, *_late(stage, fault.well_s), *_ended_by_themselves(stage)]
+        findings += await _judge(stage, entries, seed)
         repeats, records = await verdict.repeats(stage.system.bootstrap)
         findings += [] if any(repeats.values()) or not fault.repeats else ["expected: something is said again"]
         return {
@@ -277,6 +301,13 @@ async def _well(stage: Stage, seconds: float) -> float | None:
 
 
 # -------------------------------------------------------------------- the verdict
+
+
+def _late(stage: Stage, well_s: float) -> list[str]:
+    """Whether somebody who had asked before the time was over has been answered after it."""
+    assert stage.mended_at is not None  # the fault is over
+    late = stage.load.answered_after(stage.mended_at + well_s)
+    return [f"{len(late)} requests answered too late, the last by {late[0]:.1f} s"] if late else []
 
 
 def _ended_by_themselves(stage: Stage) -> list[str]:

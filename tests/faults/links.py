@@ -11,6 +11,7 @@ from tests.faults.proxy import Proxy
 from tests.waiting import until
 
 OLD = ("broken", "late", "forgotten")
+LOST_S = 5
 FELT_S = 0.25  # an answer takes some hundredths of a second
 SESSION_S = 6  # OCOP_SESSION_TIMEOUT_MS of the system under test
 
@@ -26,8 +27,11 @@ async def kafka_cut(stage: Stage) -> None:
     arrives late."""
     host = stage.chance.choice(stage.hosts)
     host.kafka.cut()
+    carried = host.kafka.carried
     await stage.last(20)
     await stage.taken_over()
+    await stage.alone()
+    stage.expect(host.kafka.carried == carried, "nothing goes over the link that is cut")
     host.kafka.mend(_old(stage))
 
 
@@ -61,10 +65,15 @@ async def answers_lost(stage: Stage) -> None:
     for host in stage.hosts:
         host.kafka.mend()
     stage.cuts += 1
-    link = stage.chance.choice(stage.hosts).postgres
-    link.lose_answers()
-    await asyncio.sleep(5)
-    link.mend()
+    host, began = stage.chance.choice(stage.hosts), time.monotonic()
+    host.postgres.lose_answers()
+    await asyncio.sleep(LOST_S)
+    host.postgres.mend()
+    stage.mended()
+    await asyncio.sleep(1)  # who waited hears now
+    waited = stage.load.took(began, began + LOST_S, host.processes["gateway"].url)
+    stage.figures["longest answer without PostgreSQL's, s"] = round(waited[-1], 1) if waited else None
+    stage.expect(waited and waited[-1] > LOST_S / 2, "somebody waits for a commit of which nobody hears")
 
 
 async def one_by_one(stage: Stage) -> None:

@@ -90,6 +90,7 @@ async def stands_still(stage: Stage) -> None:
     await stage.last(15)
     try:
         await stage.taken_over()
+        await stage.alone()
     finally:
         for process in host.processes.values():
             process.send(signal.SIGCONT)

@@ -109,10 +109,10 @@ class Proxy:
     async def _answers(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         rest = self._reset_after
         while data := await reader.read(CHUNK):
+            await asyncio.sleep(self._delay_s)
             await self._flows.wait()
             if client in self._forgotten:
                 continue
-            await asyncio.sleep(self._delay_s)
             if self._reset_after is None:
                 rest = None
             elif rest is None:

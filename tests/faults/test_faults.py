@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +16,14 @@ from servicekit import database, outbox, relay, service
 from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
 from servicekit.settings import Settings
+from tests.delivery import proof
+from tests.delivery.ledger import Ledger
 from tests.engines import Database, Databases
+from tests.faults import __main__ as command
 from tests.faults import frame
 from tests.faults.catalogue import ELSEWHERE, FAULTS
 from tests.faults.proxy import Proxy, proxy
+from tests.faults.watched import Timed, WatchedLoad
 from tests.waiting import until
 
 WAIT_S = 0.3  # in which an echo would have come
@@ -70,6 +74,22 @@ async def test_a_link_that_is_cut_and_mended(old: str, then: bytes | None) -> No
         assert await _heard(late_reader) == b"3", "who came meanwhile is served"
         for each in (writer, late_writer):
             each.transport.abort()
+
+
+async def test_over_a_link_that_is_cut_nothing_more_goes() -> None:
+    async with _linked() as link:
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        link.delay(0.1)
+        writer.write(b"1")
+        await asyncio.sleep(0.05)  # its answer is under way
+        link.cut()
+        carried = link.carried
+        writer.write(b"2")
+        assert await _heard(reader) is None
+        assert link.carried == carried == 1
+        link.mend()
+        assert await _heard(reader) == b"1"
+        writer.transport.abort()
 
 
 async def test_a_link_that_loses_answers_or_breaks_or_is_slow() -> None:
@@ -188,6 +208,47 @@ async def test_the_time_to_be_well_counts_from_the_last_act_of_mending(ago: int,
     assert took == pytest.approx(ago, abs=1)
     assert given == [pytest.approx(left, abs=1)]
     assert [finding.partition(",")[0] for finding in stage.findings] == found
+
+
+def test_who_asked_before_the_time_was_over_is_answered_before_it(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path / "ledger")) as book:
+        load = WatchedLoad(1, [], {}, book)
+    load._tries = [
+        Timed(1, 10, 1, "unavailable", "a"),
+        Timed(1, 12, 47, "accepted", "b"),  # in time
+        Timed(2, 10, 15, "unknown", "a"),
+        Timed(2, 58, 5, "duplicate", "b"),  # asked for the second time, and too late
+        Timed(3, 58, 4, "accepted", "a"),  # it came shortly before
+        Timed(4, 61, 9, "accepted", "a"),  # afterwards
+        Timed(5, 30, 15, "unknown", "a"),  # never: the load says so
+    ]
+    assert load.answered_after(60) == [3]
+
+
+def test_faults_that_were_left_out_are_no_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "possible", lambda: False)
+    monkeypatch.setattr(command, "show", lambda _: None)
+    monkeypatch.setattr(proof, "commit", lambda **_: "0123")
+    findings: list[str] = []
+    monkeypatch.setattr(command, "run", lambda *_: {"findings": findings})
+
+    def ended(faults: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["faults", "--seed", "1", "--fault", faults])
+        return command.main(), capsys.readouterr().out.splitlines()[-1]
+
+    assert ended("F5") == (0, "1 faults on 0123; findings: none")
+    assert ended("F5,F11,F12") == (3, "1 faults on 0123; findings: none; not run: F11, F12")
+    findings.append("one")
+    assert ended("F5,F11") == (1, "1 faults on 0123; findings: F5 seed 1; not run: F11")
+
+
+def test_a_fault_is_not_run_on_a_tree_that_has_moved_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(proof, "PROOFS", tmp_path)
+    monkeypatch.setattr(proof, "commit", lambda **_: "4567")
+    found = command.run(FAULTS["F5"], 1, "0123", None)["findings"]
+    assert found == ["the tree was 0123 when this began, and is 4567: this is no result"]
 
 
 async def test_one_host_is_cut_off_from_postgresql_under_load(tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ import httpx2
 from tests.delivery.ledger import Answer, Ledger
 from tests.delivery.load import ANSWER_S, Load
 from tests.delivery.stream import Request
+from tests.delivery.verdict import OPEN
+
+PROMPT_S = 5  # where all is well nobody waits longer, however much is asked at once
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One try: when it began, how long it took, what it was answered first, and by whom."""
+    """One try: of which request, when it began, how long it took, what it was answered first, and by whom."""
 
+    request: int
     at: float
     seconds: float
     said: str
@@ -50,12 +54,26 @@ class WatchedLoad(Load):
         """What a gateway has answered to all that was sent to it from then on, and that has been answered."""
         return [each.said for each in self._tries if each.gateway == gateway and since <= each.at]
 
-    def took(self, since: float, before: float) -> list[float]:
-        """Seconds of the tries of a time, shortest first."""
-        return sorted(each.seconds for each in self._tries if since <= each.at < before)
+    def took(self, since: float, before: float, gateway: str | None = None) -> list[float]:
+        """Seconds of the tries of a time, shortest first; of all, or with one gateway."""
+        return sorted(
+            each.seconds for each in self._tries if since <= each.at < before and gateway in (None, each.gateway)
+        )
 
-    async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str) -> list[Answer]:
+    def answered_after(self, limit: float) -> list[float]:
+        """Of requests that were first tried before a moment: how many seconds after it they were answered, longest
+        first. Those that began shortly before it have their time like all others."""
+        began: dict[int, float] = {}
+        answered: dict[int, float] = {}
+        for each in self._tries:
+            began[each.request] = min(each.at, began.get(each.request, each.at))
+            if each.said not in OPEN:
+                answered.setdefault(each.request, each.at + each.seconds)
+        ends = [(began[request], end) for request, end in answered.items()]
+        return sorted((end - limit for at, end in ends if at < limit < end and at + PROMPT_S < end), reverse=True)
+
+    async def _once(self, client: httpx2.AsyncClient, request: Request, gateway: str, number: int) -> list[Answer]:
         began = time.monotonic()
-        answers = await super()._once(client, request, gateway)
-        self._tries.append(Timed(began, time.monotonic() - began, answers[0].said, gateway))
+        answers = await super()._once(client, request, gateway, number)
+        self._tries.append(Timed(number, began, time.monotonic() - began, answers[0].said, gateway))
         return answers

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx2
 import pytest
-from gateway import api, gate, outcomes, tenants
+from gateway import api, gate, outcomes, store, tenants
 from gateway.repeater import Repeater
 from gateway.settings import Settings
 from prometheus_client import Histogram
@@ -25,6 +25,7 @@ from servicekit.listener import Listener
 from servicekit.message import Kept, Message, decode
 from servicekit.metrics import METRICS
 from tests.engines import Databases
+from tests.plans import most_rows
 from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
 from tests.waiting import until, waits_for_lock
 
@@ -518,6 +519,22 @@ async def test_what_has_no_end_is_sent_again_less_and_less_often(gateway: Gatewa
     in_20_minutes = "repeat_at - clock_timestamp() BETWEEN interval '19 min' AND interval '20 min'"
     assert await gateway.pool.fetchval(f"SELECT {in_20_minutes} FROM submission WHERE event_id = 'u'")  # noqa: S608  # no input
     assert await repeater.once() == 0
+
+
+async def test_what_is_due_is_found_without_looking_at_what_is_not(gateway: Gateway) -> None:
+    """Neither at what has still time, nor at what is in the backfill lane."""
+    await gateway.post([owner(id_="o")])
+    await gateway.pool.execute(
+        """INSERT INTO submission (id, tenant, source, event_id, namespace, type, subject, subject_ref, service, digest,
+                                   body, headers, payload, received_at, repeat_at, fed_at)
+           SELECT gen_random_uuid(), tenant, source, 'o' || n, namespace, type, subject, subject_ref, service, digest,
+                  body, headers, payload, received_at, CASE WHEN n % 2 = 0 THEN 'infinity' ELSE repeat_at END,
+                  CASE WHEN n % 2 = 0 THEN timestamptz 'infinity' END
+           FROM submission, generate_series(1, 4000) n"""
+    )
+    await gateway.pool.execute("UPDATE submission SET repeat_at = received_at WHERE event_id IN ('o', 'o1')")
+    async with gateway.pool.acquire() as connection, connection.transaction():
+        assert await most_rows(connection, store.DUE_AGAIN, 600.0, 500) <= 2
 
 
 @pytest.mark.parametrize("state", ["waiting", "failed"])

@@ -63,6 +63,7 @@ async def test_refused_events_cost_as_much(made: Database) -> None:
     ("content", "headers", "status"),
     [
         (b"[" + b" " * 409_600, {}, 400),
+        (b"[" + b"," * 20_000, {}, 400),
         (gzip.compress(b"[" + b" " * 409_600), {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(b" " * 64_000_000), {"Content-Encoding": "gzip"}, 413),
     ],
@@ -186,10 +187,11 @@ async def test_a_flood_of_unknown_keys_costs_little_and_hinders_no_known_one(
         assert (await post(gateway, key, [])).status_code == 200
 
 
-async def test_pages_without_a_key_are_limited_by_address(made: Database) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/openapi.json", 200), ("/v1/nothing", 404), ("/v1/submissions", 401)])
+async def test_what_is_asked_without_a_key_is_limited_by_address(made: Database, path: str, status: int) -> None:
     async with served(made, address_requests_s=1) as gateway:
-        statuses = [(await gateway.client.get("/openapi.json")).status_code for _ in range(11)]
-        assert statuses == [200] * 10 + [429]
+        statuses = [(await gateway.client.get(path)).status_code for _ in range(11)]
+        assert statuses == [status] * 10 + [429]
         assert (await gateway.client.get("/health/live")).status_code == 404, "not limited; served by the service"
 
 

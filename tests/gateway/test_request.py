@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, RequestRefused, inflate, pieces
+from gateway.request import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, MAX_VALUES, RequestRefused, inflate, pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +131,16 @@ def test_a_body_of_brackets_is_not_read(body: bytes) -> None:
     with pytest.raises(RequestRefused) as refused:
         pieces(body, batch=True)
     assert (refused.value.status, refused.value.problem.code) == (413, "too-many-values")
+
+
+def test_an_event_of_names_is_not_examined() -> None:
+    """Each may be wrong by itself; what stands in texts is no value."""
+    for value in ([0] * MAX_VALUES, {f"k{n}": 1 for n in range(MAX_VALUES)}):
+        (piece,) = pieces(json.dumps({"a": value}).encode(), batch=False)
+        assert piece.problem is not None
+        assert piece.problem.code == "too-many-values"
+    (piece,) = pieces(json.dumps({"a": ",:" * 2 * MAX_VALUES}).encode(), batch=False)
+    assert piece.problem is None
 
 
 def test_gzip_is_unpacked_never_beyond_the_limit() -> None:

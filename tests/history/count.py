@@ -96,7 +96,7 @@ def write_act(acts: dict[str, Act], happening: str, number: int, event: Event) -
         acts[ref].revoked, acts[ref].revoked_stated_on = data, local_date(event)
     elif happening == "corrected":
         act = acts[ref]
-        act.document, act.number, act.stated_on = data, number, local_date(event)
+        act.document, act.stated_on = data, local_date(event)
     else:
         occasion = data.get("occasion", "unknown") if happening == "recognised" else happening
         acts[ref] = Act(ref, number, local_date(event), occasion, data.get("previous_ref"), data)
@@ -248,12 +248,51 @@ def certainly_older(a: Act, b: Act) -> bool:
 
 def outcomes_on(acts: list[Act], at: date, superseded_returns: bool = False) -> Iterable[str | None]:
     """In every case that the dates leave possible: the ref of the act that stands on the day, or None."""
-    for states in itertools.product(*(states_on(act, at) for act in acts)):
-        issued = [(act.ref, state) for act, state in zip(acts, states, strict=True) if state != "not yet"]
-        if not superseded_returns:
-            # The newest of those issued has superseded the others for good, also if it has ended itself.
-            issued = issued[:1]
-        yield next((ref for ref, state in issued if state == "valid"), None)
+    for issued in orders(acts, at):
+        # The newest of those issued has superseded the others for good, also if it has ended itself.
+        for act in issued if superseded_returns else issued[:1]:
+            states = states_on(act, at)
+            if "valid" in states:
+                yield act.ref
+            if "ended" not in states:
+                break
+        else:
+            yield None
+
+
+def orders(acts: list[Act], at: date) -> Iterable[tuple[Act, ...]]:
+    """Which acts can have been issued by the day, and in which orders: the newest first. None where the dates and what
+    acts say of each other contradict one another."""
+    for size in range(len(acts) + 1):
+        for issued in itertools.permutations(acts, size):
+            others = [act for act in acts if act not in issued]
+            if all(issue_days(act)[-1] > at for act in others) and in_order(issued[::-1], at):
+                yield issued
+
+
+def contradicts_itself(paper: Sheet, at: date) -> bool:
+    """Whether there is a product whose acts cannot have been issued in any order."""
+    return any(not any(True for _ in orders(newest_first(acts.values()), at)) for acts in paper.acts.values())
+
+
+def in_order(acts: tuple[Act, ...], at: date) -> bool:
+    """Whether there are days on which these can have been issued one after another, the oldest first."""
+    if any(certainly_named(a, b) for a, b in itertools.combinations(acts, 2)):
+        return False
+    earliest = date.min
+    for n, act in enumerate(acts):
+        days = issue_days(act)
+        if n and act.number < acts[n - 1].number and not certainly_named(act, acts[n - 1]):
+            earliest += timedelta(1)
+        earliest = max(earliest, days[0])
+        if earliest > min(days[-1], at):
+            return False
+    return True
+
+
+def certainly_named(a: Act, b: Act) -> bool:
+    """Whether `a` names `b` as the one before it, and the dates allow that."""
+    return a.previous == b.ref and issue_days(a)[-1] >= issue_days(b)[0]
 
 
 def states_on(act: Act, at: date) -> frozenset[str]:

@@ -105,6 +105,7 @@ async def fire(under_test: System, seed: int, requests: int, connections: int) -
         "pages_of_refusals": found.pages,
         "without_answer_where_none_is_due": found.unseen,
         "accepted": len(found.accepted),
+        "refused": len(found.nowhere),
         "codes": dict(found.codes.most_common()),
         "shots": dict(found.shots.most_common()),
         "memory_mb": remembered,
@@ -128,7 +129,9 @@ def _judge_memory(found: Found, name: str, told: Mapping[str, float], seconds: f
 
 
 async def _judge(under_test: System, found: Found) -> None:
-    """Whether what was accepted is there and has its end, nothing stands still, and no service had an accident."""
+    """Whether what was accepted is there and has its end, what was refused is nowhere, nothing stands still, and no
+    service had an accident."""
+    under_test.refused |= found.nowhere
     await under_test.settled(600)
     rows = await under_test.fetch("gateway", "SELECT id::text, event_id, state FROM submission")
     kept = {event_id: submission_id for submission_id, event_id, _ in rows}
@@ -136,9 +139,10 @@ async def _judge(under_test: System, found: Found) -> None:
     if lost:
         found.wrongs["accepted and not there"] += len(lost)
         found.wrong.append(f"accepted and not there: {list(lost.items())[:5]}")
-    unanswered = len(kept) - len(found.accepted)
-    if unanswered > found.unseen:  # their answers were not waited for
-        found.wrongs["taken and not said so"] += unanswered - found.unseen
+    unsaid = kept.keys() - found.accepted.keys() - {event_id for _, event_id in found.unanswered}
+    if unsaid:
+        found.wrongs["taken and not said so"] += len(unsaid)
+        found.wrong.append(f"taken and not said so: {sorted(unsaid)[:5]}")
     for _, event_id, state in rows:
         if state not in ("applied", "rejected", "waiting"):
             found.wrongs[f"in the end {state}"] += 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.reasons import REASONS
+from ocop.rules.evidence import Named
 from tests.hostile.shots import Arsenal, Shot
 
 ANSWER_S = 30.0  # for an answer that is due
@@ -17,6 +18,7 @@ IDLE_S = 3.0  # the server may close a connection that was not used for 5 s
 ENDS_S = 60.0  # in which a server must have let go of who does not go on
 MOST_KEPT = 20
 CODE = re.compile(rb'"code":"([^"]*)","pointer"')  # a province has a code too
+REFUSED = re.compile(rb'"id":"([^"]*)","source":"([^"]*)","status":"refused"')
 ACCEPTED = re.compile(rb'"id":"([^"]{1,64})","source":"[^"]*","status":"accepted","submission_id":"([0-9a-f-]{36})"')
 
 
@@ -42,6 +44,8 @@ class Found:
     statuses: Counter[int] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     accepted: dict[str, str] = field(default_factory=dict)  # submission by id of event
+    turned_away: set[Named] = field(default_factory=set)  # events that were refused, or sent to be tried only
+    unanswered: set[Named] = field(default_factory=set)  # events of which nothing was heard: kept or not
     pages: int = 0
     unseen: int = 0  # connections that ended, or were ended, without an answer that was not due
     wrong: list[str] = field(default_factory=list)
@@ -58,6 +62,11 @@ class Found:
         self.statuses[answer.status] += 1
         codes = [code.decode("latin-1") for code in CODE.findall(answer.body)]
         self.codes.update(codes)
+        self.turned_away.update(
+            (s.decode(errors="replace"), i.decode(errors="replace")) for i, s in REFUSED.findall(answer.body)
+        )
+        if shot.dry or answer.status >= 400:
+            self.turned_away.update(shot.events)
         if not shot.dry:
             self.accepted.update((i.decode(), s.decode()) for i, s in ACCEPTED.findall(answer.body))
         if unknown := set(codes) - set(REASONS):
@@ -70,6 +79,11 @@ class Found:
             self.pages += 1
         else:
             self.say("a refusal without a code", shot, (answer.status, answer.body[:300]))
+
+    @property
+    def nowhere(self) -> set[Named]:
+        """What was refused and never accepted: an id may have come in several shots."""
+        return {event for event in self.turned_away if event[1] not in self.accepted}
 
 
 class Gun:
@@ -94,6 +108,7 @@ class Gun:
         while not done.is_set():
             shot = self._arsenal.slow()
             self._found.shots[shot.kind] += 1
+            self._found.unanswered.update(shot.events)  # its answer is not looked at
             reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[shot.target])
             began, ended = time.monotonic(), asyncio.create_task(reader.read())
             for start in range(0, len(shot.raw), 40):
@@ -122,6 +137,7 @@ class Gun:
                 self._close(shot.target)
         except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError) as error:
             self._close(shot.target)
+            self._found.unanswered.update(shot.events)
             self._found.say("no answer", shot, error)
 
     def _expect(self, shot: Shot, answer: Answer) -> None:
@@ -140,7 +156,9 @@ class Gun:
                 answers += 1
                 self._found.look(shot, answer)
         except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError):
-            self._found.unseen += not answers
+            if not answers:
+                self._found.unseen += 1
+                self._found.unanswered.update(shot.events)
         finally:
             writer.close()
 

@@ -4,7 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from contracts.submission import WITHDRAWN
@@ -27,7 +27,7 @@ class Shot:
     """One piece of hostility. `answers`: how many are due (0: the server may answer or not, and the connection ends).
 
     `good`: ids of events that must be accepted. `slow`: its bytes come in pieces, with pauses. `dry`: what is
-    accepted is not kept.
+    accepted is not kept. `events`: source and id of those that it carries, however spoilt.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class Shot:
     good: tuple[str, ...] = ()
     slow: bool = False
     dry: bool = False
+    events: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Arsenal:
 
     def __init__(self, seed: str, keys: Keys, name: str) -> None:
         self._chance, self._keys, self._name, self._count = Chance(seed), keys, name, 0
+        self._source = f"/provinces/{keys.tenant}/hostile"
         self._named: list[str] = []  # lately
         self._draws: list[tuple[Callable[[], Shot], int]] = [
             (self._good, 12),
@@ -85,11 +87,21 @@ class Arsenal:
     def draw(self) -> Shot:
         """The next."""
         draws, weights = zip(*self._draws, strict=True)
-        found: Shot = self._chance.choices(draws, weights)[0]()
-        return found
+        return self._loaded(self._chance.choices(draws, weights)[0])
 
     def slow(self) -> Shot:
         """A body that comes drop by drop and may never end."""
+        return self._loaded(self._slow)
+
+    def _loaded(self, make: Callable[[], Shot]) -> Shot:
+        """A shot that knows which events were made for it."""
+        before, shot = self._count, make()
+        return replace(shot, events=tuple((self._source, self._id(n)) for n in range(before + 1, self._count + 1)))
+
+    def _id(self, number: int) -> str:
+        return f"{self._name}-{number}"
+
+    def _slow(self) -> Shot:
         raw = self._post(json.dumps(self._event()).encode())
         cut = self._chance.randrange(20, len(raw))
         return Shot("slow", raw[:cut], answers=0, closes=True, slow=True)
@@ -99,9 +111,9 @@ class Arsenal:
     def _event(self, among: Sequence[Event] = GOOD) -> Event:
         """One that is good, of any type. It speaks of things of its own, or of those of events before it."""
         self._count += 1
-        name = f"{self._name}-{self._count}"
+        name = self._id(self._count)
         event = copy.deepcopy(self._chance.choice(among))
-        event |= {"id": name, "source": f"/provinces/{self._keys.tenant}/hostile"}
+        event |= {"id": name, "source": self._source}
         event.pop("subject", None)
         for ref in bodies.refs(event):
             ref |= {"namespace": self._keys.tenant, "ref": self._chance.choice((name, *self._named))}

@@ -63,10 +63,10 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
         "→ delisted",
         "",
     ),
-    "delisted before it was listed is odd, and taken": (
+    "delisted before it was listed": (
         [listed(listed_on="2025-03-01"), delisted(delisted_on="2025-02")],
-        "→ delisted",
-        "",
+        "ended-before-it-began",
+        "/data/delisted_on",
     ),
     "delisted in the year of its listing": (
         [listed(listed_on="2025-03-01"), delisted(delisted_on="2025")],

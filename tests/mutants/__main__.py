@@ -19,6 +19,7 @@ from tests.mutants.mutant import Mutant, control
 from tests.mutants.trial import Result, simulate, try_out
 
 AT_ONCE = 2
+MOST_SAID = 80  # of how a test has failed
 
 
 def main() -> int:
@@ -58,6 +59,7 @@ def _line(result: Result) -> str:
     word = "killed" if result.failed else "lives"
     colour = "green" if result.right else "red"
     why = f" ({each.lives_because})" if each.lives_because else f": {each.rule}"
+    why += f" [{result.said[:MOST_SAID]}]" if result.said else ""
     return f"[{colour}]{word:7}[/] {result.seconds:5.1f} s  {each.name:40} {escape(each.test)}{escape(why)}"
 
 

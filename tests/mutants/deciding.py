@@ -148,6 +148,14 @@ MUTANTS = (
         f"{TEST}::test_withdrawal_in_the_same_poll_as_its_target",
     ),
     mutant(
+        "said-without-bound",
+        "one transaction says no more than memory suffices for",
+        BATCH,
+        "            if self._bytes > MOST_SAID:",
+        "            if False:",
+        f"{TEST}::test_what_says_too_much_for_one_transaction_is_refused_as_a_whole",
+    ),
+    mutant(
         "clamp-left-out",
         "recorded times never step back",
         BATCH,
@@ -160,9 +168,10 @@ MUTANTS = (
         "with a failed row inbox and outcome are written",
         BATCH,
         """        self._hold(key, message, "failed", error=error)
-        self._say(""",
+        self._say(message, row, "failed", failure.code(error), "", {})
+""",
         """        self._hold(key, message, "failed", error=error)
-        str(""",
+""",
         f"{TEST}::test_undecodable_bytes_are_held_and_their_sender_told",
     ),
     mutant(
@@ -195,18 +204,31 @@ MUTANTS = (
         (
             Edit(
                 DECIDER,
+                "from servicekit import failure, held, state\n",
+                "from servicekit import failure, held, outbox, state\n",
+            ),
+            Edit(
+                DECIDER,
                 "        await batch.lock(keys)\n        drained",
-                "        connection.first = await connection.fetchval(  # its place in the outbox, taken too early\n"
+                "        early = await connection.fetchval(  # its place in the outbox, taken before the locks\n"
                 '            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"\n'
                 "        )\n"
+                "        outbox.FIRST.set(early)\n"
                 "        await batch.lock(keys)\n        drained",
+            ),
+            Edit(
+                "servicekit/outbox.py",
+                "from collections.abc import Mapping, Sequence\n",
+                "from collections.abc import Mapping, Sequence\n"
+                "from contextvars import ContextVar\n\n"
+                'FIRST: ContextVar[int] = ContextVar("FIRST")  # of this task\n',
             ),
             Edit(
                 "servicekit/outbox.py",
                 '''        """INSERT INTO outbox (topic, key, headers, payload)
            SELECT topic''',
                 '''        f"""INSERT INTO outbox (id, topic, key, headers, payload) OVERRIDING SYSTEM VALUE
-           SELECT {connection.first} + n, topic''',
+           SELECT {FIRST.get()} + n, topic''',
             ),
         ),
         f"tests/{TEST}::test_outbox_ids_follow_the_numbers_however_long_a_lock_is_waited_for",

@@ -88,11 +88,19 @@ MUTANTS = (
         f"{API}::test_two_requests_with_the_same_events_at_once",
     ),
     mutant(
+        "outbox-by-name",
+        "what comes in one request goes on in its order",
+        STORE,
+        "t.live ORDER BY n.place",
+        "t.live ORDER BY n.source, n.event_id",
+        "gateway/test_intake_order.py::test_what_comes_in_one_request_goes_on_in_its_order",
+    ),
+    mutant(
         "inserted-unsorted",
         "submissions are inserted sorted by source and id",
         STORE,
-        "FROM given n ORDER BY n.source, n.event_id",
-        "FROM given n ORDER BY n.place",
+        "ORDER BY n.source, n.event_id",
+        "ORDER BY n.place",
         f"{API}::test_requests_with_the_same_events_in_other_orders_cannot_deadlock",
     ),
     mutant(

@@ -1,6 +1,7 @@
 """One mutant's trial: a copy of the tree, broken in its place, and its test run there."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,12 @@ from pathlib import Path
 from tests.mutants.mutant import ROOT, Mutant
 
 LIMIT_S = 120
+# A mutant that is no program, or no statement, breaks no promise: whatever test runs it fails.
+MEANINGLESS = re.compile(
+    r"(?:\w+\.)*(?:TypeError|NameError|UnboundLocalError|AttributeError|ImportError|ModuleNotFoundError|SyntaxError"
+    r"|IndentationError|UndefinedColumnError|PostgresSyntaxError)\b"
+)
+GROUPED = re.compile(r"^E? *[|+\- ]*(\S+Error\b.*)$", re.MULTILINE)
 PACKAGES = sorted(path.parent.parent for path in (ROOT / "services").glob("*/*/__main__.py"))
 
 
@@ -42,7 +49,8 @@ def files() -> list[str]:
 
 def try_out(mutant: Mutant, database_url: str) -> Result:
     """Break a copy and run the mutant's test there, for at most two minutes. Raises ValueError if the code has
-    changed under the mutant, AssertionError if its test ended without running."""
+    changed under the mutant, AssertionError if its test ended without running, or failed because the mutant makes no
+    sense."""
     command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
     returned, output, seconds = _run(mutant, database_url, command, LIMIT_S)
     if returned is None:
@@ -50,7 +58,15 @@ def try_out(mutant: Mutant, database_url: str) -> Result:
     said = next((line for line in output.splitlines() if line.startswith("FAILED")), "")
     # 0: passed, 1: failed. Anything else, or an error of a fixture, is no verdict on the mutant.
     assert returned in (0, 1) and (said or returned == 0), f"{mutant.name}:\n{output}"
-    return Result(mutant, returned == 1, seconds, said.partition(" - ")[2])
+    why = said.partition(" - ")[2]
+    assert not _meaningless(why, output), f"{mutant.name} makes no sense: {why}\n{output}"
+    return Result(mutant, returned == 1, seconds, why)
+
+
+def _meaningless(why: str, output: str) -> bool:
+    """Whether a test has failed by an error that is no answer to what was broken, alone or in a group."""
+    told = GROUPED.findall(output) if "ExceptionGroup" in why else [why]
+    return any(MEANINGLESS.match(each) for each in told)
 
 
 def simulate(mutant: Mutant, database_url: str, histories: int) -> Result:
@@ -77,6 +93,7 @@ def _run(
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, roots)),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "1000",  # pytest leaves out why a test has failed where the line is short
             "TEST_DATABASE_URL": database_url,
         }
         started = time.monotonic()

@@ -5,13 +5,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from national.domain import Offer, OwnerPeriod, ProductPeriod, Standing, certificates, owner_kind, standings
 
 from ocop.history import figures, histories
 from ocop.history.events import Event, Reporter, listed, owner_registered, product_registered, recognised
-from tests.history.count import answer, newest_first, outcomes_on, sheet
+from tests.history.count import answer, contradicts_itself, newest_first, outcomes_on, sheet
 from tests.history.lookup import Book, fold, look_up, open_book
 
 FAR = "2026-06-30T00:00:00+07:00"
@@ -117,6 +117,12 @@ def test_a_revocation_of_an_unknown_day_leaves_nothing_certain() -> None:
     assert (certificate.ends_lo, certificate.ends_hi) == (date(2025, 6, 19), date(2026, 6, 30))
 
 
+def test_a_criteria_set_tells_the_group_that_is_not_stated() -> None:
+    of_set: dict[str, Any] = {"regime": "26-2026", "criteria_set": 14}
+    assert [s.group for s in standing(act("1", "2026-06-01", **of_set))] == ["drink"]
+    assert [s.group for s in standing(act("1", "2026-06-01"))] == [None]
+
+
 def test_what_was_never_issued_stands_nowhere() -> None:
     void = act("1", "2025-06-19", "corrected", void=True)
     assert days(act("1", "2025-06-19"), void) == []
@@ -166,8 +172,25 @@ def test_a_gap_that_is_only_possible_leaves_the_product_uncertain() -> None:
 
 def test_where_dates_do_not_tell_the_later_reported_is_the_newer() -> None:
     first, second = act("1", "2025", stars=3), act("2", "2025-06", stars=4)
-    assert [s.recognition_ref for s in standing(first, second)][-1] == "2"
-    assert [s.recognition_ref for s in standing(second, first)][-1] == "1"
+    for acts, ref in (((first, second), "2"), ((second, first), "1")):
+        assert [s.recognition_ref for s in standing(*acts) if s.day_from <= date(2026, 1, 1) < s.day_to] == [ref]
+
+
+def test_an_older_act_told_late_ends_none_whose_day_is_not_known() -> None:
+    """It may have been issued since."""
+    undated, ended = act("1", None, stars=4), act("2", "2022-05-10", stars=3, valid_until="2025-05-10")
+    for acts in ((undated, ended), (ended, undated)):
+        for day, ref in (("2024-01-01", acts[1]["data"]["recognition_ref"]), ("2026-01-01", "1")):
+            assert [piece[2:] for piece in days(*acts) if piece[0] <= day < piece[1]] == [(ref, False, False)]
+    told_again = act("2", "2022-05-10", "corrected", stars=3, valid_until="2025-05-10")
+    assert days(undated, ended, told_again) == days(undated, ended)
+
+
+def test_a_correction_of_an_older_act_does_not_make_it_the_newest() -> None:
+    acts = act("1", "2024", stars=3), act("2", "2024", "upgraded", stars=4)
+    corrected = act("1", "2024", "corrected", stars=3, group="food")
+    on_the_day = [s.recognition_ref for s in standing(*acts, corrected) if s.day_from <= date(2025, 6, 1) < s.day_to]
+    assert on_the_day == ["2"]
 
 
 def test_a_predecessor_stays_one_also_when_it_is_corrected_later() -> None:
@@ -188,7 +211,7 @@ def test_the_later_report_never_puts_an_older_act_before_a_newer_one() -> None:
     assert [c.recognition_ref for c in certificates(state)] == ["b", "c", "a"]
 
 
-def test_acts_that_name_each_other_in_a_circle_still_get_an_order() -> None:
+def test_acts_that_cannot_be_as_they_say_of_each_other_still_get_an_order() -> None:
     acts = (
         act("c", "2025-06-01"),
         act("b", "2025-06", "renewed", previous_ref="c"),
@@ -197,6 +220,7 @@ def test_acts_that_name_each_other_in_a_circle_still_get_an_order() -> None:
     )
     [state] = fold(acts).recognitions.values()
     assert sorted(c.recognition_ref for c in certificates(state)) == ["a", "b", "c"]
+    assert [piece[2] for piece in days(*acts) if piece[0] <= "2026-01-01" < piece[1]] == ["a"]
 
 
 # --- places, owners, listings ---
@@ -435,6 +459,7 @@ def test_a_figure_from_intervals_is_the_figure_on_paper(
 ) -> None:
     paper, book = sheet(events), open_book(fold(events))
     for day in at:
+        assume(not contradicts_itself(paper, day))
         question = indicator, day, "2004" if old_map else "2025", place, by, filters
         assert look_up(book, *question) == answer(paper, *question)
 
@@ -455,6 +480,7 @@ def test_what_stands_is_what_stands_in_the_cases_on_paper(
     events: list[Event], at: list[date], superseded_returns: bool
 ) -> None:
     paper, states = sheet(events), fold(events)
+    assume(not any(contradicts_itself(paper, day) for day in at))
     for state in states.recognitions.values():
         newest = newest_first(paper.acts[f"{state.product.namespace}/{state.product.ref}"].values())
         stars = {act.ref: act.document.get("stars") for act in newest}

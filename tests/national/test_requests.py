@@ -68,6 +68,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("/v1/products?after=%E2%82%AC", "bad-value", "/after"),
     (f"/v1/products?after={cursor(ID)}", "bad-value", "/after"),
     ("/v1/products?after=" + cursor("g\0ao|" + ID), "bad-value", "/after"),
+    ("/v1/products?after=" + cursor("gao " * 1700 + "gao|" + ID), "bad-value", "/after"),
     ("/v1/products?by=stars", "unknown-field", "/by"),
     (f"/v1/products/{ID}?at=x", "bad-date", "/at"),
     ("/v1/products/SP-1", "wrong-type", ""),
@@ -128,6 +129,21 @@ async def test_what_is_not_there_is_not_found(http: httpx2.AsyncClient, path: st
     answer = await http.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "range_", ["bytes=abc", "bytes=99999999-", "bytes=0-0,2-2", "bytes=5-1", "lines=1-2", "bytes=0-9"]
+)
+@pytest.mark.parametrize("path", ["/static/pages.css", "/docs/static/swagger-ui.css"])
+async def test_a_file_is_answered_whole_whatever_part_is_asked_for(
+    http: httpx2.AsyncClient, path: str, range_: str
+) -> None:
+    whole = await http.get(path)
+    answer = await http.get(path, headers={"Range": range_})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert answer.headers["content-type"].startswith("text/css")
+    unchanged = {"Range": range_, "If-None-Match": whole.headers["etag"]}
+    assert (await http.get(path, headers=unchanged)).status_code == 304
 
 
 async def test_nothing_can_be_written(http: httpx2.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 import trustme
 from notifications import letter, store
+from notifications.domain import RULES
 from notifications.intake import OUTCOMES, REVOCATIONS, hear
 from notifications.postman import Postman
 from notifications.settings import Settings
@@ -30,6 +31,7 @@ from servicekit.listener import Listener
 from servicekit.message import Kept, Message, decode
 from servicekit.projector import Event
 from tests.engines import Databases
+from tests.plans import most_rows
 
 TENANT = "2025-68"
 ADDRESS = "ocop@lamdong.example"
@@ -148,6 +150,77 @@ async def test_what_is_due_together_is_one_mail_per_tenant_and_rule(office: Offi
         "2025-68 (20)",
         "2025-80d (1)",
     ]
+
+
+async def test_who_has_much_to_be_told_leaves_the_others_their_turn(office: Office) -> None:
+    await office.contact()
+    await office.contact("2025-80", "ocop@tayninh.example")
+    hour = timedelta(hours=1)
+    await office.hears(*(rejection(UUID(int=n), ago=hour) for n in range(1500)))
+    await office.hears(rejection(UUID(int=2000), tenant="2025-80"))
+    async with office.pool.acquire() as connection, connection.transaction():
+        assert await store.make_mails(connection) == 2
+    mails = await office.pool.fetch(
+        """SELECT m.tenant, count(*), min(d.due_at) FROM mail m JOIN delivery d ON d.mail = m.id
+           GROUP BY m.id ORDER BY m.next_at"""
+    )
+    assert [(mail["tenant"], mail["count"]) for mail in mails] == [(TENANT, 100), ("2025-80", 1)]
+    for _ in range(3):
+        assert await office.postman.once() == 1
+    assert [mail["To"] for mail in office.mails()] == [ADDRESS, "ocop@tayninh.example", ADDRESS]
+
+
+async def test_of_each_rule_one_mail_stands_in_the_line_and_no_more(office: Office) -> None:
+    """Else who has much to be told would have filled the line before another one comes."""
+    for tenant in (TENANT, "2025-79"):
+        await office.contact(tenant)
+    await office.contact("2025-80", "ocop@tayninh.example")
+    for first, tenant in ((0, TENANT), (1000, "2025-79")):
+        await office.hears(*(rejection(UUID(int=n), tenant=tenant) for n in range(first, first + 450)))
+    for _ in range(3):
+        assert await office.postman.once() == 1
+    await office.hears(rejection(UUID(int=2000), tenant="2025-80"))
+    for _ in range(3):
+        assert await office.postman.once() == 1
+    assert "ocop@tayninh.example" in [mail["To"] for mail in office.mails()]
+    while await office.postman.once():
+        pass
+    assert await office.pool.fetchval("SELECT count(*) FROM delivery WHERE mail IS NULL") == 0
+    assert len(office.mails()) == 11
+
+
+async def test_a_server_that_is_down_keeps_no_mail_from_being_made(office: Office) -> None:
+    await office.contact()
+    await office.hears(*(rejection(UUID(int=n)) for n in range(250)))
+    assert office.server is not None
+    office.server.cancel()
+    await asyncio.gather(office.server, return_exceptions=True)
+    for _ in range(3):
+        assert await office.postman.once() == 1
+    assert await office.pool.fetchval("SELECT count(*) FROM delivery WHERE mail IS NULL") == 0
+
+
+async def test_two_replicas_put_nothing_into_two_mails(office: Office) -> None:
+    await office.contact()
+    await office.hears(*(rejection(UUID(int=n)) for n in range(250)))
+    async with office.pool.acquire() as one, office.pool.acquire() as other, one.transaction(), other.transaction():
+        assert await store.make_mails(one) == 1
+        assert await store.make_mails(other) == 1, "what one has taken, the other leaves"
+    assert await office.pool.fetchval("SELECT count(*) FROM delivery WHERE mail IS NOT NULL") == 200
+
+
+async def test_what_is_due_is_found_without_looking_at_what_others_are_to_be_told(office: Office) -> None:
+    await office.contact()
+    await office.contact("2025-80", "ocop@tayninh.example")
+    await office.pool.execute(
+        """INSERT INTO delivery (id, rule, tenant, cause, due_at, told)
+           SELECT gen_random_uuid(), 'rejected', $1, gen_random_uuid(), clock_timestamp() - interval '1 day', '{}'
+           FROM generate_series(1, 5000)""",
+        TENANT,
+    )
+    await office.hears(rejection(UUID(int=2000), tenant="2025-80"))
+    async with office.pool.acquire() as connection, connection.transaction():
+        assert await most_rows(connection, store.DUE, store.MOST_IN_ONE_MAIL, RULES) <= 101
 
 
 async def test_without_a_contact_it_waits_for_one(office: Office) -> None:
@@ -294,6 +367,10 @@ def recognition_event(event: str, example: str) -> Event:
     )
     data = decode_event(type_, payload)
     return Event(UUID(envelope.id), UUID(envelope.subject), envelope, data, "ocop.evaluation.recognition", payload)
+
+
+def test_for_each_rule_there_is_a_letter() -> None:
+    assert set(RULES) == set(letter.SUBJECTS)
 
 
 def test_a_revocation_is_told() -> None:

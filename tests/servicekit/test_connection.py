@@ -138,9 +138,11 @@ async def test_the_application_may_take_its_time() -> None:
             assert await reader.readexactly(4) == b"done"
 
 
-async def test_who_does_not_read_is_let_go() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_does_not_read_is_let_go(times: int) -> None:
+    """Also where a second answer stands behind the first."""
     async with served() as (_, writer, server):
-        writer.write(LARGE)
+        writer.write(LARGE * times)
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport too
 
         async def connections() -> int:
@@ -151,3 +153,13 @@ async def test_who_does_not_read_is_let_go() -> None:
 
         await until(connections)
         await until(gone, 10)
+
+
+async def test_a_body_in_chunks_that_was_answered_is_not_read_on_and_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 60)
+    monkeypatch.setattr(connection, "REST_BYTES", 10_000)
+    async with served() as (reader, writer, _):
+        writer.write(b"POST /take HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"1\r\na\r\n" * 2000)
+        assert await ended(reader) == b""

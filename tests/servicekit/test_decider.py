@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from registry.__main__ import DECIDERS
 
-from servicekit import database
+from servicekit import batch, database
 from servicekit.batch import Batch
 from servicekit.database import Connection, Pool
 from servicekit.decider import DRAIN_DEPTH, Deciders
@@ -316,6 +316,34 @@ async def test_a_long_queue_is_drained_in_parts(pool: Pool, province: Province, 
     assert rounds == 3
     applied = [id_ for id_, state, _ in await said(pool) if state == "applied"]
     assert applied == ["o", "p", *(update["id"] for update in updates)]
+
+
+async def test_what_says_too_much_for_one_transaction_is_refused_as_a_whole(
+    pool: Pool, province: Province, registry: Deciders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records are then taken one by one, and each has room."""
+    monkeypatch.setattr(batch, "MOST_SAID", 1000)
+    owners = [province.message(owner(f"CT-{n}")) for n in range(4)]
+    with pytest.raises(batch.TooMuchError):
+        await handle(pool, registry, *owners)
+    for each in owners:
+        await handle(pool, registry, each)
+    assert [state for _, state, _ in await said(pool)] == ["applied"] * 4
+
+
+async def test_held_rows_that_say_much_are_drained_some_at_a_time(
+    pool: Pool, province: Province, registry: Deciders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates = [product_updated("SP-1", of="CT-1", on=f"2025-09-0{day}", id_=str(day)) for day in range(1, 6)]
+    await handle(pool, registry, *map(province.message, [product("SP-1", of="CT-1", id_="0"), *updates]))
+    await handle(pool, registry, province.message(owner("CT-1", id_="owner")))
+    monkeypatch.setattr(batch, "MOST_SAID", 4000)
+    rounds = 0
+    while await drain(pool, registry):
+        rounds += 1
+    assert rounds > 1
+    applied = [event_id for event_id, state, _ in await said(pool) if state == "applied"]
+    assert applied == ["owner", "0", "1", "2", "3", "4", "5"]
 
 
 async def test_two_replicas_drain_beside_each_other(pool: Pool, province: Province, registry: Deciders) -> None:

@@ -92,7 +92,7 @@ def _limited(app: ASGIApp, per_second: int, at_once: int, share: int) -> PerAddr
         meter=Meter("test", per_second),
         at_once=AtOnce("test", at_once),
         shares=Shares(share),
-        concerns=lambda path: path != "/health/live",
+        concerns=lambda scope: scope["path"] != "/health/live",
         costly=lambda path: path != "/cheap",
         refused=lambda path, error: Response(path, 429, {"Retry-After": str(error.retry_after_s)}),
     )

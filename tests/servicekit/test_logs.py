@@ -30,6 +30,16 @@ def test_nothing_of_ours_is_left_out() -> None:
     assert [_passed(damped, "servicekit.runner", "poll put off") for _ in range(3)] == ["poll put off"] * 3
 
 
+def test_of_requests_each_thing_is_said_once_and_what_fails_each_time() -> None:
+    damped, bad = Damped(10, lambda: 0.0), "Invalid HTTP request received."
+
+    def passed(level: int) -> bool:
+        return damped.filter(logging.LogRecord("uvicorn.error", level, "", 0, bad, (), None))
+
+    assert [passed(logging.WARNING) for _ in range(3)] == [True, False, False]
+    assert [passed(logging.ERROR) for _ in range(3)] == [True] * 3
+
+
 def test_what_is_remembered_is_bounded() -> None:
     damped = Damped(10, lambda: 0.0)
     assert all(_passed(damped, "aiokafka", f"one of many {number}") for number in range(3 * Damped.MOST))

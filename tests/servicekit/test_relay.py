@@ -2,14 +2,17 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
 
 from ocop.home import free_port
-from servicekit import database, relay
+from servicekit import database, outbox, relay
+from servicekit.database import Connection
 from servicekit.kafka import start_producer
+from servicekit.outbox import Outgoing
 from servicekit.relay import Relay
 from tests.engines import Databases
 from tests.simulation.broker import Batch
@@ -52,6 +55,32 @@ async def test_what_comes_before_a_send_counts_in_its_time(monkeypatch: pytest.M
     done, _ = await asyncio.wait([sending], timeout=5)
     sending.cancel()
     assert done and isinstance(sending.exception(), TimeoutError)
+
+
+async def test_of_large_rows_so_much_is_sent_at_once_as_a_time_suffices_for(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alone goes, however large it is; what is within the bound is the first that there is."""
+    made = await databases.make("registry")
+    sizes: list[list[int]] = []
+
+    async def send(_: Relay, connection: Connection, rows: Sequence[relay.Row]) -> None:
+        sizes.append([len(row["payload"]) for row in rows])
+        await connection.execute("DELETE FROM outbox WHERE id = ANY($1)", [row["id"] for row in rows])
+
+    async def knows(*_: Any) -> None: ...
+
+    monkeypatch.setattr(relay, "MOST_BYTES", 1000)
+    monkeypatch.setattr(Relay, "_send", send)
+    monkeypatch.setattr(relay, "still_knows", knows)
+    connection = await database.connect(made.app)
+    await outbox.put(connection, [Outgoing("t", "k", {}, b"x" * size) for size in (400, 400, 400, 5000, 900, 100)])
+    sending = asyncio.create_task(Relay("registry", "nowhere:1", made.app).run())
+    await until(lambda: connection.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"), 10)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    await connection.close()
+    assert sizes == [[400, 400], [400], [5000], [900, 100]]
 
 
 async def test_a_leader_that_stands_still_in_a_transaction_loses_its_lock(databases: Databases) -> None:

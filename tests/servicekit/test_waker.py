@@ -82,3 +82,26 @@ async def test_heads_that_are_too_much_at_once_are_tried_one_by_one(pool: Pool) 
     assert other.tried == [(2, 500)]
     assert retries._value.get() == before + 1
     assert await waker.drain() == 0
+
+
+async def test_rounds_that_end_too_late_are_counted() -> None:
+    """What never comes to its end would else be seen by nobody."""
+    rounds = 0
+
+    async def work() -> int:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        if rounds == 2:
+            raise asyncpg.ConnectionDoesNotExistError("gone")
+        return 0
+
+    async def twice() -> bool:
+        return rounds > 2
+
+    looping = asyncio.create_task(repeat(0, work))
+    await until(twice)
+    looping.cancel()
+    await asyncio.gather(looping, return_exceptions=True)
+    assert METRICS.rounds_too_late.labels(work.__qualname__)._value.get() == 1

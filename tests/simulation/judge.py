@@ -47,6 +47,14 @@ async def judge(world: World) -> None:
     await _read(world, {key: events for decided in found.values() for key, events in decided.log.items()})
 
 
+async def all_ended(world: World) -> None:
+    """O1 before anything is repeated, which would mend a loss: each submission was decided, and its sender told."""
+    silent = await world.stage.masters["gateway"].fetch(
+        "SELECT service, source, event_id FROM submission WHERE state = 'received'"
+    )
+    assert not silent, f"nothing became of {silent}"
+
+
 def _published(world: World, submissions: Mapping[Event, Any]) -> None:
     """O5, O6: what was answered for is there, what was refused is not, what is not known is there or not."""
     taken = {(f"/provinces/{sent.tenant}/test", sent.id) for sent in world.ledger if sent.answer == "accepted"}

@@ -15,7 +15,7 @@ from contracts.topics import TOPICS, domain_topic, outcome_topic, submission_top
 from tests.simulation.broker import USED
 from tests.simulation.domain import DECIDING, SENDING, SERVICES, TENANTS
 from tests.simulation.events import KINDS, Said, withdrawal
-from tests.simulation.judge import judge
+from tests.simulation.judge import all_ended, judge
 from tests.simulation.schedule import Actor
 from tests.simulation.stage import Stage
 from tests.simulation.world import REPLICAS, Replica, Sent, World
@@ -382,6 +382,8 @@ class Machine(RuleBasedStateMachine):
         Machine.histories += 1
         self.do("heal", self.world.heal())
         self.do("rest", self.world.rest())
+        if not self.world.calamity:
+            self.do("all_ended", all_ended(self.world))
         gateway = self.replica("gateway", 0)
         assert gateway is not None
         self.do("ten_minutes_later", self.world.ten_minutes_later(gateway))

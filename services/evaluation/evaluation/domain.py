@@ -173,7 +173,10 @@ def _corrected(
     if void:
         return recognition  # of what was never issued nothing can be wrong
     # Whether another was valid is not asked again: history that was inserted since may stand before it.
-    return _act_refused(recognition, submission) or _upgrade_refused(recognition, found) or recognition
+    refused = _act_refused(recognition, submission) or _upgrade_refused(recognition, found)
+    if refused is None and before.revoked is not None:
+        refused = _ended_before(before.revoked.revoked_on, recognition.issued_on, "/data/issued_on")
+    return refused or recognition
 
 
 def _revoked(data: RecognitionRevoked, submission: Submission, before: Recognition) -> Recognition | Rejected:
@@ -184,4 +187,11 @@ def _revoked(data: RecognitionRevoked, submission: Submission, before: Recogniti
     fields = data.model_dump(exclude={"product", "recognition_ref"})
     revocation = Revocation(**fields, origin=submission.origin())
     refused = _authority_abolished(revocation.act, revocation.revoked_on)
+    refused = refused or _ended_before(data.revoked_on, before.issued_on, "/data/revoked_on")
     return refused or before.model_copy(update={"revoked": revocation})
+
+
+def _ended_before(ended: PartialDate | None, began: PartialDate | None, pointer: str) -> Rejected | None:
+    if ended is None or began is None or ended.hi() >= began.lo():
+        return None
+    return Rejected("ended-before-it-began", pointer, {"began": str(began)})

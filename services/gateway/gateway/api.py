@@ -13,6 +13,7 @@ from fastapi import FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from contracts.outcome import FINAL
 from contracts.problems import Problem
@@ -47,7 +48,7 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
         meter=Meter("requests of an address", settings.address_requests_s),
         at_once=AtOnce("requests of an address at once", settings.address_requests_at_once),
         shares=Shares(settings.half_of_pool),
-        concerns=lambda path: not path.startswith(("/v1/", "/health/", "/metrics")),
+        concerns=_without_key,
         refused=lambda _, error: _limited(error),
     )
 
@@ -172,6 +173,13 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
 
     app.openapi().setdefault("components", {}).setdefault("schemas", {}).update(openapi.DEFINED)  # it is made once
     return app
+
+
+def _without_key(scope: Scope) -> bool:
+    """Who shows a key is counted by it, for many may come from one address."""
+    if scope["path"].startswith(("/health/", "/metrics")):
+        return False
+    return not scope["path"].startswith("/v1/") or not any(name == b"authorization" for name, _ in scope["headers"])
 
 
 def _limited(error: Limited) -> Response:

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 0.2
 QUIET_S = 600  # so long after the last of it was fed a namespace returns to the live lane by itself
+UNDER_WAY = """SELECT count(*) FROM (SELECT FROM submission
+                                     WHERE fed_at < 'infinity' AND state = 'received' LIMIT $1) fed"""
 _FEED_LOCK = 0x0C0B_0004
 
 Lag = Callable[[], Awaitable[int]]  # records that readers have not read, of the one that has most
@@ -100,9 +102,7 @@ class Feeder:
         return 0
 
     async def _feed(self, connection: Connection) -> None:
-        under_way = await connection.fetchval(
-            "SELECT count(*) FROM submission WHERE fed_at < 'infinity' AND state = 'received'"
-        )
+        under_way = await connection.fetchval(UNDER_WAY, self._under_way)
         room = min(int(self._rate * EVERY_S), self._under_way - under_way)
         if room <= 0:
             return

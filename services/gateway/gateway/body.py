@@ -7,10 +7,11 @@ from fastapi import Request
 
 from contracts.problems import Problem
 from gateway.gate import Bill
-from gateway.request import RequestRefused, inflate
+from gateway.request import RequestRefused, inflate, signs
 
 ENCODINGS: Final = ("identity", "gzip")
 EVENT_BYTES: Final = 4096  # of a body count as an event, whatever stands in them
+EVENT_SIGNS: Final = 200  # that part values count as an event, too; the longest has half as many
 UNPACKED_BYTES: Final = 65536  # count as an event once they are unpacked, though the body be refused for its size then
 OF_EACH_EVENT: Final = b'"specversion"'
 
@@ -42,5 +43,6 @@ async def read(request: Request, bill: Bill, *, limit: int, seconds: int) -> byt
             raise
         await bill.charge(len(content) // UNPACKED_BYTES)
     # All at once, so that of many requests at a time those are taken that fit, and not a part of each.
-    await bill.reach(max(len(content) // EVENT_BYTES + 1, content.count(OF_EACH_EVENT)))
+    events = content.count(OF_EACH_EVENT), len(content) // EVENT_BYTES + 1, signs(content) // EVENT_SIGNS
+    await bill.reach(max(events))
     return content

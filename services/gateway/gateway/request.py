@@ -20,6 +20,7 @@ MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 MAX_EVENTS: Final = 1000
 MAX_SIGNS: Final = 500_000  # that part values: five times what a thousand of the longest events have
+MAX_VALUES: Final = 1000  # of one event, ten times what the longest has: each may be wrong by itself
 _SIGNS: Final = (b"{", b"[", b",", b":")
 MAX_DEPTH: Final = 32  # far beyond any type's; readers by recursion come to their end at some hundreds
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -67,7 +68,7 @@ def pieces(body: bytes, *, batch: bool) -> list[Piece]:
 
     Work is bounded: a body of nothing but brackets would take a hundred times as long to read as one of events.
     """
-    if sum(map(body.count, _SIGNS)) > MAX_SIGNS:
+    if signs(body) > MAX_SIGNS:
         raise RequestRefused(413, Problem("too-many-values", "", {"max": MAX_SIGNS}))
     try:
         text = body.decode()
@@ -77,6 +78,11 @@ def pieces(body: bytes, *, batch: bool) -> list[Piece]:
     if len(found) > MAX_EVENTS:
         raise RequestRefused(413, Problem("too-many-events", "", {"max": MAX_EVENTS}))
     return [_piece(text[start:end], value) for start, end, value in found]
+
+
+def signs(body: bytes) -> int:
+    """How many signs part values in it, in texts too: at least as many as there are values."""
+    return sum(map(body.count, _SIGNS))
 
 
 def _whole(text: str) -> Iterator[tuple[int, int, Any]]:
@@ -128,6 +134,8 @@ def _piece(text: str, value: Any) -> Piece:
     if doubled is not None:
         path, key = doubled
         return Piece(raw, value, Problem("duplicate-key", pointer((*path, key)), {"key": key}))
+    if signs(raw) > MAX_VALUES and _values(value) > MAX_VALUES:
+        return Piece(raw, value, Problem("too-many-values", "", {"max": MAX_VALUES}))
     # Text in NFC without escapes has only parts in NFC: most events need not be walked.
     plain = "\\u" not in text and unicodedata.is_normalized("NFC", text)
     return Piece(raw, value if plain else nfc(value))
@@ -139,6 +147,12 @@ def _deeper_than(value: Any, limit: int) -> bool:
         level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
         level = [inner for inner in level if isinstance(inner, dict | list)]
     return bool(level)
+
+
+def _values(value: Any) -> int:
+    """How many values it holds, at any depth."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return len(inner) + sum(map(_values, inner))
 
 
 def _doubled(value: Any, path: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], str]]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -127,10 +127,11 @@ async def take(
                                              fed_at)
                 SELECT n.id, $1, n.source, n.event_id, n.namespace, n.type, n.subject, n.subject_ref, n.service,
                        n.digest, n.body, n.headers::jsonb, n.payload, $2::timestamptz,
-                       $2::timestamptz + make_interval(secs => $3::float8),
-                       coalesce(({BEST_OUTCOME.format(row="n")}), 'received'),
-                       CASE WHEN n.namespace IN (SELECT in_backfill($17)) THEN timestamptz 'infinity' END
-                FROM given n ORDER BY n.source, n.event_id
+                       coalesce(unfed, $2::timestamptz + make_interval(secs => $3::float8)),
+                       coalesce(({BEST_OUTCOME.format(row="n")}), 'received'), unfed
+                FROM given n CROSS JOIN LATERAL (
+                    SELECT CASE WHEN n.namespace IN (SELECT in_backfill($17)) THEN timestamptz 'infinity' END AS unfed
+                ) lane ORDER BY n.source, n.event_id
                 ON CONFLICT (source, event_id) DO NOTHING RETURNING id, state, fed_at IS NULL AS live
             ), sent AS (
                 INSERT INTO outbox (topic, key, headers, payload)
@@ -210,24 +211,31 @@ async def _with_outcomes(connection: Connection, rows: Sequence[asyncpg.Record])
     return [{**row, "outcomes": of_event.get((row["source"], row["event_id"]), [])} for row in rows]
 
 
+def _due(when: str) -> str:
+    """A range of the index, from one end of it, however many there are."""
+    return f"""(SELECT id FROM submission
+                WHERE state IN ('received', 'waiting', 'failed') AND {when} AND fed_at IS DISTINCT FROM 'infinity'
+                ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)"""  # noqa: S608  # from below
+
+
+# What is in the backfill lane, and not fed, has no such time: `take` gives it none.
+DUE_AGAIN: Final = f"""
+    WITH due AS MATERIALIZED {_due("repeat_at <= statement_timestamp()")},
+         astray AS MATERIALIZED
+            {_due("repeat_at > statement_timestamp() + interval '2 days' AND repeat_at < 'infinity'")}
+    UPDATE submission SET repeated = repeated + 1,
+           repeat_at = clock_timestamp()
+                     + make_interval(secs => least($1::float8 * 2 ^ least(repeated + 1, 20), 86400))
+    WHERE id IN (SELECT id FROM due UNION ALL SELECT id FROM astray)
+    RETURNING service, subject, headers, payload, received_at, id"""  # noqa: S608  # from above
+
+
 async def due_again(connection: Connection, repeat_after_s: int, limit: int) -> list[Outgoing]:
     """Submissions without a final outcome whose time to be sent again has come; next time twice as late.
 
     None waits longer than a day: what lies farther ahead was written by a clock that had run away.
     """
-    rows = await connection.fetch(
-        """UPDATE submission SET repeated = repeated + 1,
-                  repeat_at = clock_timestamp()
-                            + make_interval(secs => least($1::float8 * 2 ^ least(repeated + 1, 20), 86400))
-           WHERE id IN (SELECT id FROM submission
-                        WHERE state IN ('received', 'waiting', 'failed')
-                          AND (repeat_at <= clock_timestamp() OR repeat_at > clock_timestamp() + interval '2 days')
-                          AND fed_at IS DISTINCT FROM 'infinity'
-                        ORDER BY repeat_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-           RETURNING service, subject, headers, payload, received_at, id""",
-        float(repeat_after_s),
-        limit,
-    )
+    rows = await connection.fetch(DUE_AGAIN, float(repeat_after_s), limit)
     return [
         Outgoing(submission_topic(row["service"]), str(row["subject"]), row["headers"], row["payload"])
         for row in sorted(rows, key=lambda row: (row["received_at"], row["id"]))

@@ -63,6 +63,9 @@ def _delisted(state: ListingState | None, data: ListingDelisted, submission: Sub
         return Rejected("already-delisted", "/data/listing", {"ref": str(data.listing)})
     if submission.is_before(data.delisted_on):
         return Rejected("after-submission-time", "/data/delisted_on", {"time": submission.stated_on.isoformat()})
+    began = state.documents[-1].listed_on
+    if began is not None and data.delisted_on is not None and data.delisted_on.hi() < began.lo():
+        return Rejected("ended-before-it-began", "/data/delisted_on", {"began": str(began)})
     # A day after the platform's end is taken: the listing ended with the platform, and is read so.
     end = Delisting(delisted_on=data.delisted_on, origin=submission.origin())
     made = state.model_copy(update={"delisted": end})

@@ -138,7 +138,7 @@ def limit(app: FastAPI, settings: Settings) -> None:
         meter=Meter("requests of an address", settings.address_requests_s),
         at_once=AtOnce("requests of an address at once", settings.address_requests_at_once),
         shares=Shares(settings.half_of_pool),
-        concerns=lambda path: not path.startswith(("/health/", "/metrics", "/static/", "/docs/static/")),
+        concerns=lambda scope: not scope["path"].startswith(("/health/", "/metrics", "/static/", "/docs/static/")),
         costly=lambda path: not path.startswith("/v1/events/"),  # one row; who asks may wait for it to come
         refused=_limited,
     )

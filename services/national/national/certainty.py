@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from contracts.fields import PartialDate, span
 from national import words
 from national.domain import ONE_DAY
 
@@ -35,7 +36,7 @@ def of_certificate(certificate: Told, at: date, counted: Told | None) -> OnDay:
     if at < days["issued_lo"]:
         return OnDay("none", "Chưa cấp", *last)
     if at >= days["ends_hi"]:
-        revoked = certificate["revoked"] is not None
+        revoked = _revoked_by(certificate) <= days["ends_hi"]
         return OnDay("revoked", "Đã bị thu hồi", *last) if revoked else OnDay("ended", "Đã hết hạn", *last)
     if counted is None or certificate["recognition_ref"] != counted["recognition_ref"]:
         if counted is not None and at < counted["days"]["issued_hi"]:
@@ -59,8 +60,18 @@ def of_listing(listing: Told, at: date) -> OnDay:
 
 def until(listing: Told) -> str:
     """Up to when it is offered, as well as that is known."""
-    if listing["delisted"]:
-        stated = listing["delisted"]["delisted_on"]
-        return words.partial(stated) if stated else "đã gỡ, không rõ ngày"
+    stated = listing["delisted"]["delisted_on"] if listing["delisted"] else None
     last = listing["days"][-1]["to"] if listing["days"] else None
-    return f"{words.day(last - ONE_DAY)} (sàn đóng cửa)" if last else ""
+    closed = f"{words.day(last - ONE_DAY)} (sàn đóng cửa)" if last else ""
+    if listing["delisted"] is None or (last and stated and last < PartialDate(stated).lo()):
+        return closed
+    return words.partial(stated) if stated else "đã gỡ, không rõ ngày"
+
+
+def _revoked_by(certificate: Told) -> date:
+    """The day from which it was certainly revoked; one that has expired before was not ended by that."""
+    revoked = certificate["revoked"]
+    if revoked is None:
+        return date.max
+    on = revoked["revoked_on"]
+    return span(PartialDate(on) if on else None, date.fromisoformat(revoked["origin"]["stated_on"]))[1]

@@ -1,5 +1,6 @@
 """One product, one owner: everything that is known, with what holds on a day and the events behind it."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -17,13 +18,15 @@ from servicekit.database import Connection
 
 MOST_EVENTS: Final = 200
 MOST_PRODUCTS: Final = 200
+MOST_LISTINGS: Final = 200
 State = TypeVar("State", bound=BaseModel)
 
 
 async def product(connection: Connection, product_id: UUID, at: date) -> dict[str, Any] | None:
     """A product with its certificates, documents, listings, flags and events, or None if there is none.
 
-    `from` and `to` of days are half-open, null is without limit. Of more than 200 events the first are given.
+    `from` and `to` of days are half-open, null is without limit. Of more than 200 events the first are given; of more
+    than 200 listings the first by their refs, and nothing else is said of the others but how many there are in all.
     """
     row = await products.on_the_day(connection, product_id, at)
     state = _state(ProductState, await connection.fetchval(_LATEST.format(table="product", key="id"), product_id))
@@ -34,9 +37,11 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
     )
     owner = _state(OwnerState, await connection.fetchval(_LATEST.format(table="owner", key="id"), row["owner"]))
     payloads = await connection.fetch(
-        """SELECT e.payload::text FROM listing l JOIN event e ON e.id = l.event
-           WHERE l.product = $1 ORDER BY l.namespace, l.ref, l.id""",
+        """SELECT e.payload::text
+           FROM (SELECT * FROM listing WHERE product = $1 ORDER BY namespace, ref, id LIMIT $2) l
+           JOIN event e ON e.id = l.event ORDER BY l.namespace, l.ref, l.id""",
         product_id,
+        MOST_LISTINGS,
     )
     listings = [ListingState.model_validate_json(p["payload"], extra="ignore", context=INSIDE) for p in payloads]
     subjects = [product_id, *(listing.id for listing in listings)]
@@ -55,7 +60,8 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
         "discontinued": _plain(state.discontinued),
         "certificates": await _certificates(connection, product_id, recognised),
         "standings": await _standings(connection, product_id),
-        "listings": [await _listing(connection, listing) for listing in listings],
+        "listings": await _listings(connection, listings),
+        "listings_in_all": await connection.fetchval("SELECT count(*) FROM listing WHERE product = $1", product_id),
         "flags": [flag.told() for flag in flags(state, recognised, listed, owner, at)],
         "events": [events.told(e) for e in await events.of_subjects(connection, subjects, None, MOST_EVENTS)],
     }
@@ -131,16 +137,24 @@ async def _standings(connection: Connection, product_id: UUID) -> list[dict[str,
     ]
 
 
-async def _listing(connection: Connection, state: ListingState) -> dict[str, Any]:
-    rows = await connection.fetch("SELECT * FROM offer WHERE listing = $1 ORDER BY day_from", state.id)
-    return {
-        "id": state.id,
-        "namespace": state.namespace,
-        "ref": state.ref,
-        "documents": [_plain(document) for document in state.documents],
-        "delisted": _plain(state.delisted),
-        "days": [{**_days(row), "certain": row["certain"]} for row in rows],
-    }
+async def _listings(connection: Connection, states: Sequence[ListingState]) -> list[dict[str, Any]]:
+    rows = await connection.fetch(
+        "SELECT * FROM offer WHERE listing = ANY($1::uuid[]) ORDER BY listing, day_from", [state.id for state in states]
+    )
+    days: dict[UUID, list[dict[str, Any]]] = {state.id: [] for state in states}
+    for row in rows:
+        days[row["listing"]].append({**_days(row), "certain": row["certain"]})
+    return [
+        {
+            "id": state.id,
+            "namespace": state.namespace,
+            "ref": state.ref,
+            "documents": [_plain(document) for document in state.documents],
+            "delisted": _plain(state.delisted),
+            "days": days[state.id],
+        }
+        for state in states
+    ]
 
 
 def _days(row: asyncpg.Record) -> dict[str, Any]:

@@ -8,6 +8,7 @@ of a date is [lo, hi]: by its precision, at least 1/1/2018 where it is unknown, 
 was stated. Every choice of days from the ranges of a product's certificates is one case. The cases are independent
 of each other, and then
 
+- the certificate that stands is the newest of those that were issued by D in that case, unless it has ended;
 - a product counts on D if in some case a certificate of it stands, and counts for certain if one does in every case;
 - it counts once, in the cell of the newest certificate that can stand on D;
 - it is in that cell for certain if in every case a certificate stands and has that value. So a product that got 4
@@ -18,14 +19,14 @@ of each other, and then
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Final, TypeVar
 from uuid import UUID
 
 from dateutil.relativedelta import relativedelta
 
 from contracts import provinces
-from contracts.evaluation import TERM_MONTHS, Recognition, RecognitionState
+from contracts.evaluation import SETS, TERM_MONTHS, Recognition, RecognitionState
 from contracts.fields import span
 from contracts.marketplace import CLOSED_ON, ListingState
 from contracts.registry import OwnerDocument, OwnerState, ProductDocument, ProductState
@@ -62,6 +63,8 @@ class Certificate:
     issued_hi: date
     ends_lo: date
     ends_hi: date
+    previous_ref: str | None
+    place: int  # in the order in which the acts were first stated, a correction in its act's place
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +135,17 @@ class Offer:
 def certificates(state: RecognitionState) -> list[Certificate]:
     """Every recognition but those that were never issued (`void`), newest first.
 
-    Newer is what was issued later or names the other as its predecessor; where neither tells, what was stated later.
+    Newer is what was issued later or names the other as its predecessor; where neither tells, what was first stated
+    later.
     """
-    left = [(_certificate(r), r) for r in state.recognitions if not r.void]
+    left = [_certificate(r, place) for place, r in enumerate(state.recognitions) if not r.void]
     ordered = []
     while left:
         # "Later, or else stated later" alone could go round in a circle: an older one never stands before a newer.
         top = [one for one in left if not any(_newer(other, one) for other in left)] or left
-        newest = max(top, key=lambda one: one[1].origin.sequence)
+        newest = max(top, key=lambda one: one.place)
         left.remove(newest)
-        ordered.append(newest[0])
+        ordered.append(newest)
     return ordered
 
 
@@ -159,8 +163,11 @@ def standings(state: RecognitionState, *, superseded_returns: bool = False) -> l
     decision does not settle that: with `superseded_returns` an older one that still runs stands again.
     """
     ordered = certificates(state)
-    limits = sorted({day for c in ordered for day in (c.issued_lo, c.issued_hi, c.ends_lo, c.ends_hi)})
-    pieces = (_standing(ordered, days, superseded_returns) for days in pairwise(limits))
+    limits = {day for c in ordered for day in (c.issued_lo, c.issued_hi, c.ends_lo, c.ends_hi)}
+    for one, other in permutations(ordered, 2):
+        if one.issued_lo <= other.issued_lo < one.issued_hi:
+            limits.add(other.issued_lo + ONE_DAY)  # from then on it can be the newer one
+    pieces = (_standing(ordered, days, superseded_returns) for days in pairwise(sorted(limits)))
     return [piece for piece in pieces if piece]
 
 
@@ -232,7 +239,7 @@ def offers(state: ListingState) -> list[Offer]:
     ]
 
 
-def _certificate(recognition: Recognition) -> Certificate:
+def _certificate(recognition: Recognition, place: int) -> Certificate:
     lo, hi = span(recognition.issued_on, recognition.origin.stated_on)
     until = recognition.valid_until
     ends_lo = (until.lo() if until else lo + TERM) + ONE_DAY
@@ -245,40 +252,51 @@ def _certificate(recognition: Recognition) -> Certificate:
         recognition.recognition_ref,
         recognition.occasion,
         recognition.stars,
-        recognition.group,
+        _group(recognition),
         lo,
         hi,
         max(ends_lo, lo),
-        ends_hi,
+        max(ends_hi, lo),
+        recognition.previous_ref,
+        place,
     )
 
 
-def _newer(a: tuple[Certificate, Recognition], b: tuple[Certificate, Recognition]) -> bool:
+def _group(recognition: Recognition) -> str | None:
+    """As the province says, else as its criteria set tells: a set is of one group (QĐ 26/2026/QĐ-TTg, Phụ lục I)."""
+    of_set = (group for group, sets in SETS.items() if recognition.criteria_set in sets)
+    return recognition.group or next(of_set, None)
+
+
+def _newer(a: Certificate, b: Certificate) -> bool:
     """Whether `a` was certainly issued after `b`, or names it as its predecessor and the dates allow that."""
-    if a[0].issued_lo > b[0].issued_hi:
-        return True
-    return a[1].previous_ref == b[0].recognition_ref and a[0].issued_hi >= b[0].issued_lo
+    return a.issued_lo > b.issued_hi or _names(a, b)
+
+
+def _names(a: Certificate, b: Certificate) -> bool:
+    return a.previous_ref == b.recognition_ref and a.issued_hi >= b.issued_lo
+
+
+def _can_be_newer(a: Certificate, b: Certificate, day: date) -> bool:
+    """Whether `a`, issued by that day, is newer than `b` in some case."""
+    if _names(a, b) or _names(b, a):
+        return _names(a, b)
+    latest = min(a.issued_hi, day)
+    return b.issued_lo < latest or (b.issued_lo == latest and a.place > b.place)
 
 
 def _standing(ordered: Sequence[Certificate], days: tuple[date, date], superseded_returns: bool) -> Standing | None:
-    """What stands on days between which nothing changes: all cases at once, from the newest certificate on."""
+    """What stands on days between which nothing changes, all cases at once; `ordered`: the newest first."""
     day_from, day_to = days
-    able = []  # those that stand in some case
-    always = True  # one stands in every case that the certificates seen so far decide
-    for certificate in ordered:
-        if day_from < certificate.issued_lo:
-            continue
-        can_have_ended = day_from >= certificate.ends_lo
-        if day_from < certificate.ends_hi:
-            able.append(certificate)
-        if can_have_ended and not superseded_returns:
-            always = False
-        if day_from >= certificate.issued_hi and not (can_have_ended and superseded_returns):
-            break  # it decides all the cases that are left
-    else:
-        always = False
+    issued = [c for c in ordered if c.issued_lo <= day_from]
+    # Those that are there in every case, and hide what is older.
+    there = [c for c in issued if c.issued_hi <= day_from and (day_from < c.ends_lo or not superseded_returns)]
+    seen = [c for c in issued if all(_can_be_newer(c, other, day_from) for other in there if other is not c)]
+    seen = seen or issued[:1]  # of some that name each other in a circle
+    able = [c for c in seen if day_from < c.ends_hi]
     if not able:
         return None
+    always = bool(there) and (superseded_returns or all(day_from < c.ends_lo for c in seen))
     shown = able[0]
     return Standing(
         day_from,

@@ -16,6 +16,11 @@ from servicekit.database import Connection
 _COLUMNS: Final = """id, topic, subject, sequence, type, time, recorded_at, tenant, namespace, canary, source, event_id,
                      correlationid, causationid"""
 
+# JSON paths in an event's data, to what the submission $id stated.
+_RECOGNITIONS: Final = """$.recognitions[*] ? (@.origin.submission_id == $id
+                                               || @.revoked.origin.submission_id == $id)"""
+_DOCUMENTS: Final = "$.documents[*] ? (@.origin.submission_id == $id)"
+
 
 async def event(connection: Connection, event_id: UUID) -> dict[str, Any] | None:
     """One event with its data, or None if it has not arrived."""
@@ -38,10 +43,22 @@ async def of_subjects(
     )
 
 
-async def data_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """The data of these events, by their ids."""
-    rows = await connection.fetch("SELECT id, payload FROM event WHERE id = ANY($1::uuid[])", ids)
-    return {row["id"]: row["payload"] for row in rows}
+async def stated_by(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The data of these events, by their ids, without what other submissions stated: each has the whole state."""
+    rows = await connection.fetch(
+        """SELECT id, jsonb_build_object(
+                      'ref', payload -> 'ref',
+                      'recognitions', jsonb_path_query_array(payload, $2, submission),
+                      'documents', jsonb_path_query_array(payload, $3, submission),
+                      'discontinued', payload -> 'discontinued',
+                      'delisted', payload -> 'delisted') AS data
+           FROM event CROSS JOIN LATERAL jsonb_build_object('id', correlationid) AS submission
+           WHERE id = ANY($1::uuid[])""",
+        ids,
+        _RECOGNITIONS,
+        _DOCUMENTS,
+    )
+    return {row["id"]: row["data"] for row in rows}
 
 
 def told(row: asyncpg.Record) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Names as they are searched for: "gao st25" finds "Gạo ST25"."""
 
 import unicodedata
+from typing import Final
+
+MOST_KNOWN: Final = 10_000  # characters; names and searches have some hundreds, and anybody can ask for others
 
 
 def fold(text: str) -> str:
@@ -15,6 +18,8 @@ class _Folded(dict[int, str]):
     """What each character becomes, worked out when it is first met: no step of folding looks at its neighbours."""
 
     def __missing__(self, code: int) -> str:
+        if len(self) >= MOST_KNOWN:
+            self.clear()
         bare = unicodedata.normalize("NFKD", chr(code)).casefold().replace("đ", "d")
         letters = [sign for sign in unicodedata.normalize("NFKD", bare) if unicodedata.category(sign)[0] != "M"]
         self[code] = "".join(sign if sign.isalnum() else " " for sign in letters)

@@ -17,7 +17,6 @@ import jinja2
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
-from starlette.staticfiles import StaticFiles
 
 from contracts import provinces
 from contracts.fields import OneOf
@@ -29,7 +28,7 @@ from national.overview import overview
 from national.query import QueryRefused
 from national.timeline import said, timeline
 from servicekit.database import Connection
-from servicekit.http import MOST_PROBLEMS
+from servicekit.http import MOST_PROBLEMS, Files
 
 Snapshot = Callable[[], AbstractAsyncContextManager[Connection]]
 Pairs = list[tuple[str, str]]
@@ -72,7 +71,7 @@ class Chip:
 
 def mount(app: FastAPI, snapshot: Snapshot, *, today: Callable[[], date]) -> None:
     """`/`, `/san-pham`, `/san-pham/{id}` and their files. A request that is not understood raises as in the API."""
-    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount("/static", Files(directory=HERE / "static"))
 
     @app.get("/", include_in_schema=False)
     async def country(request: Request) -> Response:
@@ -117,13 +116,13 @@ def mount(app: FastAPI, snapshot: Snapshot, *, today: Callable[[], date]) -> Non
             found = await details.product(connection, _identifier(product_id), at)
             if found is None:
                 raise NotFound
-            data = await events.data_of(connection, [event["id"] for event in found["events"]])
+            stated = await events.stated_by(connection, [event["id"] for event in found["events"]])
         return _page(
             "product.html",
             product=found,
             certificates=_certificates(found),
             listings=[_listing(each, at) for each in found["listings"]],
-            timeline=timeline(found["events"], data),
+            timeline=timeline(found["events"], stated),
             here="/san-pham",
         )
 

@@ -15,6 +15,8 @@ from national.query import ProductQuery, QueryRefused
 from servicekit.database import Connection
 
 MOST_WORDS: Final = 12  # of a search; each is looked for in every name
+# Of the place in a list: the longest name has 200 signs, each of 33 bytes at most when it is folded, before the id.
+MOST_OF_A_PLACE: Final = 9_000
 # Of the product on the day: `valid` for certain, `uncertain`, `ended` (expired or revoked), `none` (not recognised).
 _STATUS: Final = """CASE WHEN s.certain THEN 'valid' WHEN s.product IS NOT NULL THEN 'uncertain'
                          WHEN EXISTS (SELECT FROM certificate c WHERE c.product = p.product AND c.issued_lo <= {at})
@@ -121,6 +123,8 @@ def cursor(row: asyncpg.Record) -> str:
 def place_of(after: str) -> tuple[str, UUID]:
     """Where the page begins. Raises QueryRefused for what no page has given."""
     try:
+        if len(after) > MOST_OF_A_PLACE:
+            raise ValueError("longer than any name")
         words, _, product = base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)).decode().partition("|")
         place = words, UUID(product)
         if fold(words) != words:

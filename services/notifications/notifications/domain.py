@@ -11,6 +11,7 @@ from contracts.evaluation import RecognitionState
 from contracts.outcome import FINAL, Outcome
 from contracts.reasons import REASONS, words
 
+RULES: Final = ("rejected", "waiting", "revoked")  # for which a province is told
 REVOKED: Final = "vn.ocop.evaluation.recognition.revoked.v1"
 
 
@@ -28,7 +29,12 @@ class Delivery:
     @property
     def id(self) -> UUID:
         """One per rule and cause."""
-        return uuid5(self.cause, self.rule)
+        return delivery_id(self.cause, self.rule)
+
+
+def delivery_id(cause: UUID, rule: str) -> UUID:
+    """The id of what is told by a rule because of a submission or an event."""
+    return uuid5(cause, rule)
 
 
 def mail_id(deliveries: Sequence[UUID]) -> UUID:
@@ -56,8 +62,8 @@ def of_outcome(outcome: Outcome, envelope: Envelope, waiting_after: timedelta) -
 
 
 def ended(outcomes: Sequence[Outcome]) -> list[UUID]:
-    """Submissions that no longer wait."""
-    return [outcome.submission_id for outcome in outcomes if outcome.state in FINAL]
+    """What would be told of submissions that no longer wait."""
+    return [delivery_id(outcome.submission_id, "waiting") for outcome in outcomes if outcome.state in FINAL]
 
 
 def of_revocation(state: RecognitionState, envelope: Envelope) -> Delivery | None:

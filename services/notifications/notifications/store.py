@@ -2,14 +2,33 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from notifications import domain
 from notifications.domain import Delivery
 from servicekit.database import Connection
 
-MOST_IN_ONE_MAIL = 100
+MOST_IN_ONE_MAIL: Final = 100
+# The head of each line that has no mail before its first try, oldest first. Each line is asked for by itself, so that a
+# long one hides none of the others.
+DUE: Final = """
+    WITH line AS MATERIALIZED (
+        SELECT tenant, rule FROM contact CROSS JOIN unnest($2::text[]) AS rules (rule)
+        WHERE NOT EXISTS (SELECT FROM mail m WHERE m.tenant = contact.tenant AND m.rule = rules.rule
+                                               AND m.sent_at IS NULL AND m.attempts = 0)
+    )
+    SELECT line.tenant, line.rule, head.ids
+    FROM line CROSS JOIN LATERAL (
+        SELECT array_agg(id ORDER BY due_at, id) AS ids, min(due_at) AS since
+        FROM (SELECT id, due_at FROM delivery
+              WHERE tenant = line.tenant AND rule = line.rule AND mail IS NULL AND NOT cancelled
+                AND due_at <= statement_timestamp()
+              ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED) taken
+    ) head
+    WHERE head.ids IS NOT NULL
+    ORDER BY head.since, line.tenant, line.rule
+"""
 
 
 async def add(connection: Connection, deliveries: Sequence[Delivery]) -> None:
@@ -22,33 +41,28 @@ async def add(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     )
 
 
-async def cancel(connection: Connection, submissions: Sequence[UUID]) -> None:
+async def cancel(connection: Connection, deliveries: Sequence[UUID]) -> None:
     """What no longer waits is not told to wait, unless it has been."""
     await connection.execute(
         """UPDATE delivery SET cancelled = true
-           WHERE id IN (SELECT id FROM delivery WHERE rule = 'waiting' AND cause = ANY($1::uuid[]) AND mail IS NULL
+           WHERE id IN (SELECT id FROM delivery WHERE id = ANY($1::uuid[]) AND mail IS NULL AND NOT cancelled
                         ORDER BY id FOR UPDATE)""",
-        submissions,
+        deliveries,
     )
 
 
 async def make_mails(connection: Connection) -> int:
-    """Puts what is due into mails, one per tenant and rule, for tenants that have a contact; returns how many mails."""
-    groups = await connection.fetch(
-        """SELECT d.tenant, d.rule, array_agg(d.id ORDER BY d.due_at, d.id) AS ids
-           FROM (SELECT id, tenant, rule, due_at FROM delivery
-                 WHERE mail IS NULL AND NOT cancelled AND due_at <= clock_timestamp()
-                   AND tenant IN (SELECT tenant FROM contact)
-                 ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED) d
-           GROUP BY 1, 2"""
-    )
+    """Puts what is due into mails, one per tenant and rule, for tenants that have a contact; returns how many mails.
+
+    Who has more to be told than one mail holds gets the next one when that has been tried, behind all others.
+    """
+    groups = await connection.fetch(DUE, MOST_IN_ONE_MAIL, domain.RULES)
     for group in groups:
-        told = group["ids"][:MOST_IN_ONE_MAIL]
-        mail_id = domain.mail_id(told)
+        mail_id = domain.mail_id(group["ids"])
         await connection.execute(
             "INSERT INTO mail (id, tenant, rule) VALUES ($1, $2, $3)", mail_id, group["tenant"], group["rule"]
         )
-        await connection.execute("UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, told)
+        await connection.execute("UPDATE delivery SET mail = $1 WHERE id = ANY($2::uuid[])", mail_id, group["ids"])
     return len(groups)
 
 
