@@ -79,7 +79,7 @@ async def test_a_kill_that_takes_others_along_is_a_finding(monkeypatch: pytest.M
     killed = kill.Killed()
     await kill._kill(running, SEED, 1, ["kafka"], loading, load, 10, killed)  # type: ignore[arg-type]  # it goes on
     now.update(kafka=4)
-    await kill._kill(running, SEED, 1, [SUPERVISOR], loading, load, 10, killed)  # type: ignore[arg-type]
+    await kill._kill(running, SEED, 1, [SUPERVISOR], loading, load, 10, killed)  # type: ignore[arg-type]  # it goes on
     loading.cancel()
     assert killed.findings == ["a kill of kafka (kafka) has ended others: registry"]
 
