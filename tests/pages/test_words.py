@@ -106,7 +106,8 @@ def test_what_is_certain_of_a_certificate(at: str, counted: str | None, sign: st
 
 
 def test_a_revoked_certificate_says_so() -> None:
-    assert certainty.of_certificate(certificate(revoked={}), date(2028, 1, 1), None).sign == "revoked"
+    revoked = {"revoked_on": "2028-01-01", "origin": {"stated_on": "2028-01-01"}}
+    assert certainty.of_certificate(certificate(revoked=revoked), date(2028, 1, 1), None).sign == "revoked"
 
 
 @pytest.mark.parametrize(
