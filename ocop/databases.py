@@ -17,6 +17,7 @@ from servicekit import database
 from servicekit.settings import Database
 
 T = TypeVar("T")
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)  # raised where no database answers
 ServiceName = Annotated[str, typer.Argument(help="registry, evaluation, marketplace-sync, national, gateway, …")]
 
 
@@ -51,7 +52,7 @@ async def opened(of: Service) -> AsyncIterator[asyncpg.Connection]:
     url = _beside() or stack.application_url(memory(), of)
     try:
         connection = await database.connect(url, name="ocop")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AWAY as error:
         raise OcopError(f"The database of {of.name} does not answer: {error or type(error).__name__}.") from error
     except ValueError as error:
         raise OcopError(f"OCOP_DATABASE_URL is not a database's address: {error}.") from error

@@ -14,7 +14,7 @@ from national.projections import PROJECTIONS
 
 from contracts.topics import DECIDERS, TOPICS, domain_topic, outcome_topic
 from ocop import stack
-from ocop.databases import memory
+from ocop.databases import AWAY, memory
 from ocop.errors import OcopError
 from ocop.operator import MOMENT
 from ocop.rules.evidence import READERS, Databases, Named, opened, uuid_of
@@ -84,7 +84,7 @@ async def _answering(urls: Mapping[str, str]) -> AsyncIterator[tuple[Databases, 
         for service, url in urls.items():
             try:
                 databases |= await opening.enter_async_context(opened({service: url}, "ocop-trace"))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 lines.append((service, f"its database does not answer: {error!r}"))
         yield databases, lines
 

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.group import LeaveGroupRequest
@@ -207,13 +208,18 @@ class Broker:
         try:
             for group, _ in await admin.list_consumer_groups():
                 node = await admin.find_coordinator(group)
-                # One by one: aiokafka cannot read an answer about several.
-                (answer,) = await admin.describe_consumer_groups([group], node)
-                ((_, _, _, _, _, members, *_),) = answer.groups
-                for member_id, *_ in members:
+                for member_id, *_ in await members(admin, group, node):
                     await admin._send_request(LeaveGroupRequest(group, member_id), node)  # aiokafka has no call for it
         finally:
             await admin.close()
+
+
+async def members(admin: AIOKafkaAdminClient, group: str, node: int | None = None) -> list[tuple[Any, ...]]:
+    """Who is in a consumer group, as its coordinator says. One group at a time: aiokafka cannot read an answer about
+    several."""
+    (answer,) = await admin.describe_consumer_groups([group], node)
+    ((_, _, _, _, _, found, *_),) = answer.groups
+    return list(found)
 
 
 @contextmanager

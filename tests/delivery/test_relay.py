@@ -65,15 +65,26 @@ async def emptied(pool: Pool) -> None:
             await asyncio.sleep(0.02)
 
 
+async def relayed(bootstrap: str, made: Database, pool: Pool, *rows: Outgoing) -> None:
+    """Puts these into the outbox, and lets a relay send them."""
+    async with pool.acquire() as connection:
+        await outbox.put(connection, rows)
+    async with relaying(bootstrap, made):
+        await emptied(pool)
+
+
+async def made_anew(bootstrap: str) -> None:
+    """Deletes the topic, and makes it again."""
+    await provision.remove_topics(bootstrap, [TOPIC])
+    await provision.topics(bootstrap, TOPICS.values())
+
+
 async def sent(bootstrap: str) -> list[int]:
     return [int(record.value) async for record in oracle.records(bootstrap, TOPIC)]
 
 
 async def test_in_order_and_removed_when_confirmed(kafka_topics: str, registry: Database, pool: Pool) -> None:
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(n) for n in range(1200)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await relayed(kafka_topics, registry, pool, *(row(n) for n in range(1200)))
     assert await sent(kafka_topics) == list(range(1200))
     assert await pool.fetchval("SELECT sum(next_offset) FROM relayed") == 1200
 
@@ -154,10 +165,7 @@ async def test_nothing_is_removed_around_a_hole(
 
     monkeypatch.setattr(relay, "_send_all", fail_once)
     monkeypatch.setattr(relay, "_remove", watched)
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(n) for n in range(4)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await relayed(kafka_topics, registry, pool, *(row(n) for n in range(4)))
     assert removed == [[0], [1, 2, 3]]
     assert await sent(kafka_topics) == [0, 1, 2, 3, 1, 2, 3]
     assert producers[0] is not producers[1], "after an error the producer is made anew"
@@ -234,10 +242,7 @@ async def test_what_was_confirmed_of_a_topic_that_is_no_more_says_nothing_of_thi
 async def test_how_far_it_is_confirmed_is_remembered_with_the_topics_epoch(
     kafka_topics: str, registry: Database, pool: Pool
 ) -> None:
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(1)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await relayed(kafka_topics, registry, pool, row(1))
     epochs = await topic_ids.topic_ids(kafka_topics, [TOPIC])
     assert await pool.fetchval("SELECT topic_id FROM relayed") == epochs[TOPIC]
 
@@ -246,27 +251,17 @@ async def test_a_topic_made_anew_is_lost_until_it_has_been_said_again(
     kafka_topics: str, registry: Database, pool: Pool
 ) -> None:
     lost = "SELECT array_agg(topic) FROM lost_topic"
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(n, key=f"key-{n}") for n in range(40)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await relayed(kafka_topics, registry, pool, *(row(n, key=f"key-{n}") for n in range(40)))
     assert await pool.fetchval(lost) is None
-    await provision.remove_topics(kafka_topics, [TOPIC])
-    await provision.topics(kafka_topics, TOPICS.values())
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(40)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await made_anew(kafka_topics)
+    await relayed(kafka_topics, registry, pool, row(40))
     assert await pool.fetchval(lost) == [TOPIC]
     for since, left in ((datetime.now(UTC), [TOPIC]), (None, None)):
         own = await database.connect(registry.app)
         await republish(own, kafka_topics, "registry", TOPIC, since)
         await own.close()
         assert await pool.fetchval(lost) == left
-    async with pool.acquire() as again:
-        await outbox.put(again, [row(41)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
+    await relayed(kafka_topics, registry, pool, row(41))
     assert await pool.fetchval(lost) is None
 
 
@@ -274,12 +269,8 @@ async def test_what_is_said_again_in_part_does_not_hide_that_the_topic_is_lost(
     kafka_topics: str, registry: Database, pool: Pool
 ) -> None:
     """Also where no relay has seen the new topic: the page tells to stop the service first."""
-    async with pool.acquire() as connection:
-        await outbox.put(connection, [row(1)])
-    async with relaying(kafka_topics, registry):
-        await emptied(pool)
-    await provision.remove_topics(kafka_topics, [TOPIC])
-    await provision.topics(kafka_topics, TOPICS.values())
+    await relayed(kafka_topics, registry, pool, row(1))
+    await made_anew(kafka_topics)
     own = await database.connect(registry.app)
     await republish(own, kafka_topics, "registry", TOPIC, datetime.now(UTC))
     await own.close()

@@ -29,7 +29,7 @@ from tests.delivery.judging import judge
 from tests.delivery.ledger import Ledger
 from tests.delivery.load import enrolled
 from tests.delivery.system import SERVICES, Process, System, system
-from tests.engines import Databases, Engines
+from tests.engines import Databases, Engines, members
 from tests.faults.disk import small_disk
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.watched import WatchedLoad
@@ -120,12 +120,7 @@ class Stage:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.system.bootstrap)
         await admin.start()
         try:
-            found = {}
-            for group in SERVICES:  # one by one: aiokafka cannot read an answer about several
-                (answer,) = await admin.describe_consumer_groups([group])
-                ((_, _, _, _, _, members, *_),) = answer.groups
-                found[group] = len(members)
-            return found
+            return {group: len(await members(admin, group)) for group in SERVICES}
         finally:
             await admin.close()
 
