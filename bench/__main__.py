@@ -37,8 +37,8 @@ async def run(asked: argparse.Namespace, stamp: str, wanted: list[str]) -> None:
             took = round(time.monotonic() - started)
             result |= {"events": asked.events, "at": time.strftime("%Y-%m-%d %H:%M"), "took_s": took}
             show(result)
-            if not asked.profile:
-                proof.keep(PROOF, stamp, what, result)
+            if not asked.profile and (moved := proof.keep(PROOF, stamp, what, result)):
+                raise SystemExit("\n".join(moved))
         if profiles:
             tell(profiles)
 

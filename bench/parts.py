@@ -20,6 +20,7 @@ from bench import (
     projection,
     queries,
     rebuild,
+    text,
     tracing,
     weight,
 )
@@ -221,6 +222,11 @@ async def measure_weight(session: Session) -> Result:
     return await weight.run(session.bench, session.events // 4)
 
 
+async def measure_text(session: Session) -> Result:
+    """So often as the others; it needs no engine."""
+    return {"rounds": [text.measure() for _ in range(session.rounds)]}
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "projection": Part(projection, measure_projection),
     "peer": Part(peer, measure_peer),
@@ -236,6 +242,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "backfill": Part(lane, measure_backfill),
     "tracing": Part(tracing, measure_tracing),
     "weight": Part(weight, measure_weight),
+    "text": Part(text, measure_text),
 }
 
 

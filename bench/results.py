@@ -208,6 +208,13 @@ def _weight(result: Mapping[str, Any]) -> Iterator[Line]:
     yield Line("bytes of PostgreSQL's log, of all databases", [result["log_bytes"]], cost=result)
 
 
+def _text(result: Mapping[str, Any]) -> Iterator[Line]:
+    rounds: Rounds = result["rounds"]
+    worst = max(rounds[0]["ms"], key=lambda kind: median(each["ms"][kind] for each in rounds))
+    words = f"the slowest of {len(rounds[0]['ms'])} kinds ({worst}), {rounds[0]['length']:,} characters, ms"
+    yield Line(words, [each["ms"][worst] for each in rounds], most=2)
+
+
 def _cpu(found: Mapping[str, Any]) -> float:
     return float(found["cpu_s_per_1000"]["all"])
 
@@ -227,6 +234,7 @@ SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Line]]]] = {
     "backfill": _backfill,
     "tracing": _tracing,
     "weight": _weight,
+    "text": _text,
 }
 
 

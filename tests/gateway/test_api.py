@@ -222,7 +222,9 @@ async def test_requests_with_the_same_events_in_other_orders_cannot_deadlock(gat
             while await gateway.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
                 await asyncio.sleep(0.01)
         await transaction.rollback()
-    statuses = [r["status"] for answer in await asyncio.gather(*answering) for r in answer.json()["results"]]
+    answers = await asyncio.gather(*answering)
+    assert [answer.status_code for answer in answers] == [200, 200], "one was given up for the other"
+    statuses = [r["status"] for answer in answers for r in answer.json()["results"]]
     assert (statuses.count("accepted"), statuses.count("duplicate")) == (9, 9)
 
 
