@@ -69,8 +69,8 @@ faults: venv ## Each fault of links, processes, engines and records, three times
 	$(BIN)/python -m tests.faults $(if $(FAULT),--fault $(FAULT)) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED)) \
 		$(if $(LASTS),--seconds $(LASTS))
 
-upgrade-test: venv ## From the last commit on main to this code, back and forth, under load: FROM=main SEED=1
-	$(BIN)/python -m tests.upgrade --commit $(or $(FROM),main) --seed $(SEED)
+upgrade-test: venv ## From the last other code on main to this one, back and forth, under load: FROM= SEED=1
+	$(BIN)/python -m tests.upgrade $(if $(FROM),--commit $(FROM)) --seed $(SEED)
 
 hostile: venv ## Requests that no honest sender makes, on real services: REQUESTS=20000 SEED=1
 	@git describe --always --dirty --abbrev=12

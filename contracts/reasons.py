@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts import vietnamese
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -69,10 +71,10 @@ _ALL: Final = (
     ),
     Reason(
         "rate-limited",
-        "Gửi quá nhanh hoặc quá nhiều yêu cầu cùng lúc; chưa nhận dữ liệu nào của yêu cầu này.",
-        "Too much is sent at a time; nothing of this request was taken.",
-        "Gửi lại nguyên yêu cầu sau thời gian ghi ở Retry-After, rồi gửi chậm hơn, nhiều sự kiện trong một lần.",
-        "Send the same request again after the time in Retry-After, then slower, many events in one request.",
+        "Gửi quá nhanh hoặc quá nhiều yêu cầu cùng lúc; yêu cầu này chưa được xử lý.",
+        "Too much is asked at a time; this request was not handled.",
+        "Gửi lại nguyên yêu cầu sau thời gian ghi ở Retry-After, rồi gửi chậm hơn; gộp nhiều sự kiện vào một lần gửi.",
+        "Send the same request again after the time in Retry-After, then slower; many events fit into one request.",
     ),
     Reason(
         "too-slow",
@@ -83,15 +85,15 @@ _ALL: Final = (
     ),
     Reason(
         "busy",
-        "Hệ thống đang quá tải, chưa nhận dữ liệu nào của yêu cầu này.",
-        "The system is overloaded; nothing of this request was taken.",
+        "Hệ thống tạm thời chưa phục vụ được yêu cầu này.",
+        "The system cannot serve this request for the moment.",
         "Gửi lại nguyên yêu cầu sau thời gian ghi ở Retry-After; gửi lại không sinh ra bản trùng.",
         "Send the same request again after the time in Retry-After; repeating it makes no duplicates.",
     ),
     Reason(
         "server-error",
-        "Hệ thống gặp lỗi; chưa rõ yêu cầu đã được nhận hay chưa.",
-        "The system failed; whether the request was taken is not known.",
+        "Hệ thống gặp lỗi; chưa rõ yêu cầu đã được xử lý hay chưa.",
+        "The system failed; whether the request was handled is not known.",
         "Gửi lại nguyên yêu cầu; gửi lại không sinh ra bản trùng.",
         "Send the same request again; repeating it makes no duplicates.",
     ),
@@ -101,6 +103,27 @@ _ALL: Final = (
         "There is no such record, or it is not your province's.",
         "Kiểm tra mã đã nhận trong câu trả lời khi gửi.",
         "Check the id that you were given in the answer when sending.",
+    ),
+    Reason(
+        "no-such-thing",
+        "Không có gì ở địa chỉ này, hoặc địa chỉ không nhận cách gọi (phương thức HTTP) này.",
+        "There is nothing at this address, or it does not take this HTTP method.",
+        "Kiểm tra địa chỉ theo mô tả ở /docs; điều cần xem cũng có thể chưa có trong dữ liệu đã nhận.",
+        "Check the address with the description at /docs; what you look for may also not have been received yet.",
+    ),
+    Reason(
+        "unknown-parameter",
+        "Ở đây không có tham số này, hoặc tham số không dùng được cho số liệu đang hỏi.",
+        "There is no such parameter here, or it does not go with the figure that is asked for.",
+        "Bỏ tham số, hoặc sửa tên theo mô tả ở /docs.",
+        "Leave it out, or mend its name by the description at /docs.",
+    ),
+    Reason(
+        "bad-cursor",
+        "Giá trị này không phải là vị trí trang (next) mà hệ thống đã cấp.",
+        "This is not the place of a page (next) that an answer has given.",
+        "Ghi đúng giá trị next trong câu trả lời của trang trước; muốn xem từ trang đầu thì bỏ after.",
+        "Give the value of next in the answer of the page before; for the first page, leave after out.",
     ),
     # The event as a document.
     Reason(
@@ -112,8 +135,8 @@ _ALL: Final = (
     ),
     Reason(
         "duplicate-key",
-        "Trường “{key}” được ghi hai lần trong cùng một đối tượng.",
-        "The field “{key}” stands twice in one object.",
+        "“{key}” được ghi hai lần, nhưng chỉ được có một.",
+        "“{key}” stands twice, where there may be one.",
         "Chỉ giữ lại một lần ghi.",
         "Keep only one of them.",
     ),
@@ -196,7 +219,7 @@ _ALL: Final = (
     ),
     Reason(
         "time-out-of-range",
-        "Thời điểm ở trước năm 2018 hoặc ở tương lai.",
+        "Thời điểm trước năm 2018 hoặc trong tương lai.",
         "The time lies before 2018 or in the future.",
         "Kiểm tra đồng hồ của máy gửi và năm đã ghi.",
         "Check the clock of the sending computer and the year written.",
@@ -280,14 +303,14 @@ _ALL: Final = (
     ),
     Reason(
         "ends-before-issue",
-        "Ngày hết hạn ở trước ngày cấp {issued_on}.",
+        "Ngày hết hạn trước ngày cấp ({issued_on}).",
         "It ends before the day of issue, {issued_on}.",
         "Kiểm tra hai ngày với giấy chứng nhận.",
         "Check both dates with the certificate.",
     ),
     Reason(
         "ended-before-it-began",
-        "Kết thúc ở trước ngày bắt đầu {began}.",
+        "Ngày kết thúc trước ngày bắt đầu ({began}).",
         "It ended before it began, on {began}.",
         "Kiểm tra hai ngày với quyết định, hoặc với trang bán hàng.",
         "Check both dates with the decision, or with the page where it is sold.",
@@ -365,7 +388,7 @@ _ALL: Final = (
     ),
     Reason(
         "after-submission-time",
-        "Ngày này ở sau ngày của sự kiện ({time}).",
+        "Ngày này sau ngày của sự kiện ({time}).",
         "This day lies after the day of the event ({time}).",
         "Chỉ gửi điều đã xảy ra: kiểm tra ngày này và thời điểm (time) của sự kiện.",
         "Send only what has happened: check this day and the event's time.",
@@ -392,6 +415,23 @@ _ALL: Final = (
         "No need to send it again.",
     ),
     Reason(
+        "after-closing",
+        "Chủ thể {ref} đã được báo chấm dứt, chậm nhất ngày {last_day}; "
+        "không ghi nhận thay đổi áp dụng từ sau ngày đó.",
+        "The owner {ref} was reported closed, on {last_day} at the latest; a change from a later day is not recorded.",
+        "Kiểm tra ngày áp dụng (effective_on); nếu chủ thể hoạt động trở lại thì đăng ký với mã khác.",
+        "Check the day from which it holds (effective_on); register an owner that is active again under another ref.",
+    ),
+    Reason(
+        "after-discontinuation",
+        "Sản phẩm {ref} đã được báo ngừng sản xuất, chậm nhất ngày {last_day}; "
+        "không ghi nhận thay đổi áp dụng từ sau ngày đó.",
+        "The product {ref} was reported discontinued, on {last_day} at the latest; "
+        "a change from a later day is not recorded.",
+        "Kiểm tra ngày áp dụng (effective_on); nếu sản phẩm được sản xuất trở lại thì đăng ký với mã khác.",
+        "Check the day from which it holds (effective_on); register a product that is made again under another ref.",
+    ),
+    Reason(
         "too-many-documents",
         "Đối tượng này đã có {max} bản theo ngày áp dụng, là số nhiều nhất.",
         "There are {max} documents of it already, each from another day, and there may be no more.",
@@ -402,14 +442,14 @@ _ALL: Final = (
         "too-many-recognitions",
         "Sản phẩm đã có {max} lần công nhận, là số nhiều nhất.",
         "The product has {max} recognitions already, and there may be no more.",
-        "Sửa lần đã gửi thì gửi bản sửa (recognition.corrected) với mã của lần đó.",
+        "Sửa lần đã gửi thì gửi đính chính (recognition.corrected) với mã của lần đó.",
         "To mend one that was sent, send recognition.corrected with its ref.",
     ),
     Reason(
         "recognition-exists",
         "Sản phẩm đã có lần công nhận mang mã {recognition_ref}.",
         "The product already has a recognition with the ref {recognition_ref}.",
-        "Lần công nhận khác thì dùng mã khác; sửa lần đã gửi thì gửi bản sửa (recognition.corrected).",
+        "Lần công nhận khác thì dùng mã khác; sửa lần đã gửi thì gửi đính chính (recognition.corrected).",
         "For another recognition take another ref; to mend the one sent, send recognition.corrected.",
     ),
     Reason(
@@ -442,7 +482,7 @@ _ALL: Final = (
     ),
     Reason(
         "authority-not-competent",
-        "Cấp {level} không có thẩm quyền công nhận {stars} sao.",
+        "{level} không có thẩm quyền công nhận {stars} sao.",
         "An authority of the level {level} cannot recognise {stars} stars.",
         "Kiểm tra hạng sao và cấp ban hành: 5 sao do Bộ, 4 sao không do cấp huyện.",
         "Check stars and level: 5 stars only by the ministry, 4 stars not by a district.",
@@ -492,9 +532,9 @@ _ALL: Final = (
     # The way of a submission.
     Reason(
         "not-held",
-        "Sự kiện cần rút không còn ở trạng thái chờ (hiện là: {state}).",
+        "Sự kiện cần rút không còn ở trạng thái chờ (hiện nay: {state}).",
         "The event to be taken back no longer waits (it is: {state}).",
-        "Nếu nó đã được áp dụng mà sai, gửi bản cập nhật hoặc bản sửa.",
+        "Nếu nó đã được áp dụng mà sai, gửi bản cập nhật hoặc đính chính.",
         "If it was applied and is wrong, send an update or a correction.",
     ),
     Reason(
@@ -534,10 +574,11 @@ class _Params(dict[str, Any]):
 
 
 def words(code: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`{message_vi, message_en, help: {vi, en}}` of a code, its params filled in."""
-    found, filled = reason(code), _Params(params)
+    """`{message_vi, message_en, help: {vi, en}}` of a code, its params filled in; in Vietnamese by their words."""
+    found, en = reason(code), _Params(params)
+    vi = _Params({name: vietnamese.said(name, value) for name, value in params.items()})
     return {
-        "message_vi": found.vi.format_map(filled),
-        "message_en": found.en.format_map(filled),
-        "help": {"vi": found.todo_vi.format_map(filled), "en": found.todo_en.format_map(filled)},
+        "message_vi": found.vi.format_map(vi),
+        "message_en": found.en.format_map(en),
+        "help": {"vi": found.todo_vi.format_map(vi), "en": found.todo_en.format_map(en)},
     }

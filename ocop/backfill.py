@@ -9,10 +9,9 @@ import typer
 from aiokafka.errors import KafkaError
 from gateway import backfill
 from gateway.lag import Lag
-from pydantic import ValidationError
 from rich.table import Table
 
-from contracts.names import Ref
+from contracts import provinces
 from ocop import databases
 from ocop.console import console
 from ocop.consumer import bootstrap
@@ -29,10 +28,9 @@ Namespace = Annotated[str, typer.Argument(help="A tenant's namespace, for instan
 @app.command()
 def declare(namespace: Namespace, actor: Actor = "") -> None:
     """Put a namespace into the backfill lane; it returns by itself when all of it has an outcome and it is quiet."""
-    try:
-        Ref(namespace=namespace, ref="any")
-    except ValidationError as error:
-        raise OcopError(f"There is no namespace {namespace}.") from error
+    catalogue, _, code = namespace.partition("-")
+    if not provinces.exists(catalogue, code):
+        raise OcopError(f"There is no namespace {namespace}.")
 
     async def work(connection: asyncpg.Connection) -> bool:
         declared = await backfill.declare(connection, namespace, named(actor))

@@ -46,6 +46,7 @@ OUTAGE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, for as long as its promotion takes
     OSError,
     asyncio.TimeoutError,
 )

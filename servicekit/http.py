@@ -60,8 +60,9 @@ def problem_response(status: int, *problems: Problem, headers: Mapping[str, str]
 
 
 class Counted:
-    """Counts answers, by their class (`2xx`). Probes and scrapes are no requests of anybody's: a service that is not
-    ready yet says 503 to each. What nobody has caught is answered 500 further out (Starlette), past this."""
+    """Counts answers, by their class (`2xx`), around the whole application: what its middleware refuses is counted, and
+    what nobody has caught. Probes and scrapes are no requests of anybody's: a service that is not ready yet says 503
+    to each."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -70,22 +71,15 @@ class Counted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(UNCOUNTED):
-            return await self._app(scope, receive, send)
-        answered = False
+            await self._app(scope, receive, send)
+            return
 
         async def counted(message: Message) -> None:
-            nonlocal answered
             if message["type"] == "http.response.start":
-                answered = True
                 METRICS.requests.labels(f"{message['status'] // 100}xx").inc()
             await send(message)
 
-        try:
-            await self._app(scope, receive, counted)
-        except Exception:
-            if not answered:
-                METRICS.requests.labels("5xx").inc()
-            raise
+        await self._app(scope, receive, counted)
 
 
 class Files(StaticFiles):
@@ -107,7 +101,6 @@ def application(title: str) -> FastAPI:
         redirect_slashes=False,  # it would lead to whatever host the request names
         default_response_class=PlainJSON,
     )
-    app.add_middleware(Counted)
     app.mount("/docs/static", Files(directory=swagger_ui_path))
 
     @app.get("/docs", include_in_schema=False)

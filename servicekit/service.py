@@ -21,6 +21,7 @@ from servicekit.database import Pool
 from servicekit.forgotten import Forgotten
 from servicekit.handler import Handler
 from servicekit.health import LOOPS, Health, health_routes
+from servicekit.http import Counted
 from servicekit.logs import configure_logging
 from servicekit.observer import Observer
 from servicekit.patience import is_cancelled
@@ -85,7 +86,7 @@ class Service:
         app = app or FastAPI(title=self.name, openapi_url=None)
         app.include_router(health_routes(self._loops))
         config = uvicorn.Config(
-            app,
+            Counted(app),
             http=Connection,
             host=self.settings.http_host,
             port=self.settings.http_port,

@@ -8,7 +8,7 @@ from uuid import UUID
 from servicekit import database, held
 from servicekit.database import Connection
 from servicekit.failure import unhandled
-from servicekit.held import HeldRow, Key
+from servicekit.held import Key
 from servicekit.message import Message, from_json, to_json
 from servicekit.projector import Projectors
 
@@ -84,12 +84,10 @@ class Replay:
             if place is None or (message.topic, *place) not in self._passed_over.numbers:
                 waiting.append(message)
                 continue
-            subject, number = place
             await self._projectors.handle(self._connection, waiting, depth)
             waiting = []
-            row = HeldRow((message.topic, subject), "failed", message, n=number)
-            if not await self._projectors.skip(self._connection, row):  # something before it is missing
-                await self._projectors.fail(self._connection, message, {"class": "passed-over"})
+            # As it was: put aside as failed, and passed over in its turn (`_pass_over_held`).
+            await self._projectors.fail(self._connection, message, {"class": "passed-over"})
         await self._projectors.handle(self._connection, waiting, depth)
 
     async def _alone(self, message: Message) -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from ocop import passwords
 from ocop.home import free_port
@@ -25,6 +26,7 @@ from ocop.services import SERVICES
 from tests.deploy.rules import JOBS, ROOT, WRITES_ITS_ROOT
 
 SECRETS = ROOT / "deploy/compose/secrets"
+DASHBOARDS = ROOT / "deploy/compose/grafana/dashboards"
 PAGE = ROOT / "docs/operations.md"
 HEALTHY_S = 240
 SEEN_S = 60  # until Prometheus has looked
@@ -238,18 +240,38 @@ def back_and_forth(project: Project, services: Sequence[str]) -> None:
     demo(project, 0, 3332)
 
 
-def check_traces(project: Project) -> None:
-    """Spans have come to the collector. Raises DeployError."""
-    query = "/api/v1/query?query=sum(otelcol_receiver_accepted_spans)"
+def check_watching(project: Project) -> None:
+    """Every service is looked at, spans have come to the collector, alerts and boards are there. Raises DeployError."""
+    for query, least in (('sum(up{job="ocop"})', len(SERVICES)), ("sum(otelcol_receiver_accepted_spans)", 1)):
+        say(f"{query}: {wait_for_sample(project, query, least):,.0f}")
+    rules = asked(project, "prometheus", "http://127.0.0.1:9090/api/v1/rules?type=alert")["data"]["groups"]
+    if not (alerts := sum(len(group["rules"]) for group in rules)):
+        raise DeployError("Prometheus has no alerts")
+    say(f"{alerts} alerts")
+    if "grafana" in project.containers():
+        password = (SECRETS / "grafana").read_text().strip()
+        boards = asked(project, "grafana", f"http://admin:{password}@127.0.0.1:3000/api/search?type=dash-db")
+        drawn = {board["title"] for board in boards}
+        if missing := {json.loads(file.read_text())["title"] for file in DASHBOARDS.glob("*.json")} - drawn:
+            raise DeployError(f"Grafana has no board {', '.join(sorted(missing))}")
+        say(f"{len(drawn)} boards")
+
+
+def wait_for_sample(project: Project, query: str, least: float) -> float:
+    """What Prometheus says to a query, when it is that much. Raises DeployError."""
     deadline = time.monotonic() + SEEN_S
     while time.monotonic() < deadline:
-        told = docker("exec", project.containers()["prometheus"]["Id"], "wget", "-qO-", f"http://127.0.0.1:9090{query}")
-        found = json.loads(told)["data"]["result"]
-        if found and float(found[0]["value"][1]) > 0:
-            say(f"the collector has taken {found[0]['value'][1]} spans")
-            return
+        url = f"http://127.0.0.1:9090/api/v1/query?{urlencode({'query': query})}"
+        found = asked(project, "prometheus", url)["data"]["result"]
+        if found and float(found[0]["value"][1]) >= least:
+            return float(found[0]["value"][1])
         time.sleep(2)
-    raise DeployError("no span has come to the collector")
+    raise DeployError(f"{query} is not {least}")
+
+
+def asked(project: Project, of: str, url: str) -> Any:
+    """What a container answers itself to this."""
+    return json.loads(docker("exec", project.containers()[of]["Id"], "wget", "-qO-", url))
 
 
 def check(project: Project, services: Sequence[str]) -> None:
@@ -263,8 +285,8 @@ def check(project: Project, services: Sequence[str]) -> None:
     check_confinement(project.containers())
     say("all are confined")
     back_and_forth(project, services)
-    if "collector" in project.containers():
-        check_traces(project)
+    if {"collector", "prometheus"} <= project.containers().keys():
+        check_watching(project)
     tell(project.containers(), took)
     for command in (["oracle"], ["tenant", "list"], ["rebuild", "national", "--dry-run", "--reason", "check"]):
         project.run("run", "--rm", "-T", "ocop", *command)

@@ -623,6 +623,16 @@ BREAKS: Final = (
         _set("PodMonitor", "services", "spec/podMetricsEndpoints/0/port", "metrics"),
     ),
     Break(
+        "everything_is_watched",
+        "Kafka's controllers say nothing",
+        _set("Kafka", "ocop", "spec/kafka/metricsConfig/values/allowList/2", None),
+    ),
+    Break(
+        "alerts_say_what_to_do",
+        "an engine's metric that is not",
+        _set("PrometheusRule", "ocop", "spec/groups/0/rules/1/expr", "cnpg_collector_down == 1"),
+    ),
+    Break(
         "alerts_say_what_to_do",
         "a metric that is not",
         _set("PrometheusRule", "ocop", "spec/groups/0/rules/1/expr", "ocop_topic_stoped == 1"),

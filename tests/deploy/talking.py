@@ -135,7 +135,8 @@ def leaves_by_a_proxy_only(found: Manifests) -> Iterator[str]:
 
 @rule(*ALL)
 def lets_no_stranger_to_the_engines(found: Manifests) -> Iterator[str]:
-    """Kafka and PostgreSQL are reached by nobody of another namespace but their operators, KEDA and Prometheus."""
+    """Kafka and PostgreSQL are reached by nobody of another namespace but their operators, KEDA and Prometheus: by our
+    policies alone, for the cluster's Strimzi is to make none (deploy/k8s/README.md)."""
     policies = found.of("NetworkPolicy")
     engines = {"kafka": KAFKA, **{f"database of {of}": pod for of, pod in _databases(found).items()}}
     for name, engine in engines.items():

@@ -13,6 +13,22 @@ from servicekit import metrics
 from tests.deploy.rule import REAL, rule
 
 OURS: Final = re.compile(r"\bocop_[a-z_]+")
+THEIRS: Final = re.compile(r"\b(?:kafka|cnpg|barman|kubelet)_[a-z_]+")
+# What engines say of themselves: Kafka by Strimzi's reporter of its MBeans (kafka.server:type=ReplicaManager …),
+# CloudNativePG and its Barman plugin (their pages on monitoring), the kubelet of volumes.
+ENGINES: Final = frozenset(
+    {
+        "kafka_server_replicamanager_underminisrpartitioncount",
+        "kafka_server_replicamanager_underreplicatedpartitions",
+        "kafka_controller_kafkacontroller_offlinepartitionscount",
+        "cnpg_collector_up",
+        "cnpg_pg_stat_archiver_last_archived_time",
+        "cnpg_pg_stat_archiver_last_failed_time",
+        "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp",
+        "kubelet_volume_stats_available_bytes",
+        "kubelet_volume_stats_capacity_bytes",
+    }
+)
 
 
 @rule(*REAL)
@@ -49,13 +65,15 @@ def everything_is_watched(found: Manifests) -> Iterator[str]:
             yield f"{title(workload)}: {len(fitting)} monitors"
         elif fitting[0]["podMetricsEndpoints"][0]["port"] not in ports:
             yield f"{title(workload)}: no port {fitting[0]['podMetricsEndpoints'][0]['port']}"
-    if not found.of("Kafka")[0]["spec"]["kafka"].get("metricsConfig"):
-        yield "Kafka tells nothing"
+    told = found.of("Kafka")[0]["spec"]["kafka"].get("metricsConfig", {}).get("values", {}).get("allowList", [])
+    for name in ENGINES:
+        if name.startswith("kafka_") and not any(re.fullmatch(pattern, name) for pattern in told):
+            yield f"Kafka does not tell {name}"
 
 
 @rule(*REAL)
 def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
-    """Every alert has a severity, a summary and a page; what it asks of us, we measure."""
+    """Every alert has a severity, a summary and a page; what it asks of us we measure, what of engines they tell."""
     lines = [line for each in found.of("PrometheusRule") for group in each["spec"]["groups"] for line in group["rules"]]
     alerts = [line for line in lines if "alert" in line]
     if not alerts:
@@ -67,6 +85,7 @@ def alerts_say_what_to_do(found: Manifests) -> Iterator[str]:
             yield f"{alert['alert']}: {sorted(alert['annotations'])}"
     for line in lines:
         yield from (f"{line['expr']}: {name}" for name in OURS.findall(line["expr"]) if name not in metrics.samples())
+        yield from (f"{line['expr']}: {name}" for name in THEIRS.findall(line["expr"]) if name not in ENGINES)
 
 
 @rule(*REAL)

@@ -181,8 +181,11 @@ async def test_a_dry_run_takes_the_same_way_and_leaves_nothing(gateway: Gateway)
     events = [owner(id_="o"), owner(id_="bad", kind="band"), withdrawal("o", id_="w")]
     dry = (await gateway.post(events, params={"dry_run": "true"})).json()["results"]
     assert await gateway.count() == await gateway.count("outbox") == 0
+    assert [r["submission_id"] for r in dry] == [None] * 3
     wet = (await gateway.post(events)).json()["results"]
     assert [r["status"] for r in dry] == [r["status"] for r in wet] == ["accepted", "refused", "accepted"]
+    (again,) = (await gateway.post(events[:1], params={"dry_run": "true"})).json()["results"]
+    assert (again["status"], again["submission_id"]) == ("duplicate", wet[0]["submission_id"])
 
 
 async def test_a_withdrawal_goes_where_its_target_went(gateway: Gateway) -> None:
@@ -348,7 +351,7 @@ async def test_among_those_not_final_the_higher_number_wins(gateway: Gateway) ->
 async def test_an_outcome_of_a_submission_not_known_is_kept(gateway: Gateway) -> None:
     """As after a restore: the outcome is heard first, the province sends again later."""
     (taken,) = (await gateway.post([product(id_="p")], params={"dry_run": "true"})).json()["results"]
-    await hear(gateway, outcome_message(taken, 1, "applied"))
+    await hear(gateway, outcome_message(taken | {"submission_id": str(uuid4())}, 1, "applied"))
     (again,) = (await gateway.post([product(id_="p")])).json()["results"]
     assert (again["status"], again["state"]) == ("accepted", "applied")
 
@@ -402,32 +405,52 @@ async def test_pages_of_submissions(gateway: Gateway) -> None:
     assert (await gateway.get("/v1/submissions?state=applied")).json()["submissions"] == []
 
 
+def cursor(moment: str, submission: UUID) -> str:
+    """A cursor that says this."""
+    return base64.urlsafe_b64encode(f"{moment}|{submission}".encode()).decode()
+
+
 @pytest.mark.parametrize(
-    "query",
+    ("asked", "code", "said"),
     [
-        "since=0001-01-01T00:00:00%2B14:00",
-        "since=9999-12-31T23:59:59-14:00",
-        f"after={base64.urlsafe_b64encode(b'0001-01-01T00:00:00+14:00|' + str(UUID(int=1)).encode()).decode()}",
-        "after=nonsense",
-        "after=%00",
-        "since=2026-01-01T00:00:00",
-        "state=band",
-        "limit=0",
-        "limit=x",
-        "since=x",
+        ("?since=0001-01-01T00:00:00%2B14:00", "bad-time", "giây và múi giờ"),
+        ("?since=9999-12-31T23:59:59-14:00", "bad-time", "giây và múi giờ"),
+        ("?since=2026-01-01T00:00:00", "bad-time", "giây và múi giờ"),
+        ("?since=x", "bad-time", "giây và múi giờ"),
+        (f"?after={cursor('0001-01-01T00:00:00+14:00', UUID(int=1))}", "bad-cursor", "vị trí trang (next)"),
+        (f"?after={cursor('2026-01-01T00:00:00', UUID(int=1))}", "bad-cursor", "vị trí trang (next)"),
+        ("?after=nonsense", "bad-cursor", "vị trí trang (next)"),
+        ("?after=%00", "bad-cursor", "vị trí trang (next)"),
+        ("?after=" + "x" * 201, "bad-cursor", "vị trí trang (next)"),
+        ("?state=band", "bad-value", ": received, waiting, applied, rejected, withdrawn, failed."),
+        ("?limit=0", "bad-value", ": 1-500."),
+        ("?limit=x", "bad-value", ": 1-500."),
+        (f"/{UUID(int=1)}?wait=31", "bad-value", ": 0-30."),
+        (f"/{UUID(int=1)}?wait=nan", "bad-value", ": 0-30."),
+        ("/SP-1", "wrong-type", "mã định danh (UUID)"),
     ],
 )
-async def test_bad_questions(gateway: Gateway, query: str) -> None:
-    answer = await gateway.get(f"/v1/submissions?{query}")
+async def test_bad_questions(gateway: Gateway, asked: str, code: str, said: str) -> None:
+    answer = await gateway.get(f"/v1/submissions{asked}")
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["message_vi"]
+    found = answer.json()
+    assert found["code"] == code
+    assert said in found["message_vi"]
+
+
+async def test_each_parameter_has_words_for_what_cannot_be_read(gateway: Gateway) -> None:
+    answer = await gateway.client.post("/v1/events?dry_run=perhaps")
+    assert answer.json()["errors"][0]["message_en"] == "The value is not one of the list: true, false."
+    described = (await gateway.client.get("/openapi.json")).json()["paths"].values()
+    names = {each["name"] for path in described for route in path.values() for each in route.get("parameters", ())}
+    assert names == api._WRONGLY_ASKED.keys()
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v2", 404), ("PUT", "/v1/events", 405)])
 async def test_nothing_there(gateway: Gateway, method: str, path: str, status: int) -> None:
     answer = await gateway.client.request(method, path)
-    assert (answer.status_code, answer.json()["code"]) == (status, "not-found")
+    assert (answer.status_code, answer.json()["code"]) == (status, "no-such-thing")
 
 
 async def test_an_answer_is_bounded(gateway: Gateway) -> None:
@@ -503,6 +526,23 @@ async def test_keys_are_kept_as_hashes_and_limited_to_namespaces(gateway: Gatewa
     assert answer.json()["results"][0]["errors"][0]["code"] == "forbidden"
     value["data"]["owner"]["namespace"] = "2004-67"
     assert (await gateway.post([value], key=key)).json()["results"][0]["status"] == "accepted"
+
+
+async def test_of_two_who_enrol_a_system_at_once_one_gets_a_key(gateway: Gateway) -> None:
+    async def enrol() -> str:
+        async with gateway.pool.acquire() as connection, connection.transaction():
+            return await tenants.enrol(connection, "2025-80", "twice")
+
+    async with gateway.pool.acquire() as first, first.transaction():
+        await tenants.enrol(first, "2025-80", "twice")
+        second = asyncio.create_task(enrol())
+        async with asyncio.timeout(10):
+            while not second.done() and not await gateway.pool.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            ):
+                await asyncio.sleep(0.01)
+    with pytest.raises(tenants.TenantError):
+        await second
 
 
 # -------------------------------------------------------------------- sending again

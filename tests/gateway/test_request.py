@@ -144,14 +144,14 @@ def test_an_event_of_names_is_not_examined() -> None:
 
 
 def test_gzip_is_unpacked_never_beyond_the_limit() -> None:
-    assert inflate(gzip.compress(b"[]")) == b"[]"
+    assert inflate(gzip.compress(b"[]"), MAX_BODY_BYTES) == b"[]"
     with pytest.raises(RequestRefused) as refused:
-        inflate(gzip.compress(b" " * (MAX_BODY_BYTES + 1)))
+        inflate(gzip.compress(b" " * (MAX_BODY_BYTES + 1)), MAX_BODY_BYTES)
     assert (refused.value.status, refused.value.problem.code) == (413, "request-too-large")
 
 
 @pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(b"[]")[:-3], gzip.compress(b"[]") + b"more"])
 def test_broken_gzip(packed: Any) -> None:
     with pytest.raises(RequestRefused) as refused:
-        inflate(packed)
+        inflate(packed, MAX_BODY_BYTES)
     assert refused.value.status == 400

@@ -45,6 +45,23 @@ async def test_of_many_listings_the_first_are_told_and_how_many_there_are(pool: 
     assert "NY-200" not in page
 
 
+async def test_of_many_events_the_latest_are_told_and_how_many_there_are(pool: Pool, http: httpx2.AsyncClient) -> None:
+    await read(pool, said_of([*BEGINNING, *offers(198)]))
+    found = await ask(http, f"/v1/products/{PRODUCT}")
+    assert (len(found["events"]), found["events_in_all"]) == (199, 199), "the owner's is none of the product"
+    assert "mới nhất" not in (await http.get(f"/san-pham/{PRODUCT}")).text
+    acts = [
+        recognised(HERE, "1", "SP-1", "CN-1", stars=3, issued_on="2022-01-05"),
+        renewed(HERE, "2", "SP-1", "CN-2", stars=4, issued_on="2025-01-05"),
+    ]
+    await read(pool, said_of([*BEGINNING, *offers(198), *acts])[-2:])
+    found = await ask(http, f"/v1/products/{PRODUCT}")
+    assert (len(found["events"]), found["events_in_all"]) == (200, 201)
+    told = [event["event_id"] for event in found["events"]]
+    assert (told[0], told[-2:]) == ("2025-68-NY-000", ["1", "2"])
+    assert "200 sự kiện mới nhất trong số 201" in (await http.get(f"/san-pham/{PRODUCT}")).text
+
+
 async def test_an_answer_asks_the_database_no_more_often_for_more_listings(pool: Pool) -> None:
     messages, counts = said_of([*BEGINNING, *offers(60)]), []
     for start, end in pairwise((0, 3, 62)):

@@ -342,4 +342,4 @@ async def test_an_event_is_waited_for(filled: Database, http: httpx2.AsyncClient
 
 async def test_waiting_ends(http: httpx2.AsyncClient) -> None:
     answer = await http.get(f"/v1/events/{uuid4()}", params={"wait": "1"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-thing")

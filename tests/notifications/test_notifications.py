@@ -131,9 +131,10 @@ async def test_a_rejection_is_told_once(office: Office) -> None:
     assert await office.postman.once() == 0
     (mail,) = office.mails()
     assert mail["To"] == ADDRESS
-    assert mail["Subject"] == "[OCOP 2025-68] Hồ sơ gửi lên bị từ chối / Submissions rejected (1)"
+    assert mail["Subject"] == "[OCOP 2025-68] Dữ liệu gửi lên không được ghi nhận / Submissions rejected (1)"
     text = mail.get_content()
     assert f"event-{UUID(int=1)}" in text
+    assert "không được ghi nhận, vì lý do ghi ở từng mục" in text
     assert "[already-registered] /data/product" in text
     assert "2025-68/SP-1" in text
 
@@ -249,6 +250,23 @@ async def test_waiting_is_told_after_a_day_and_only_while_it_lasts(office: Offic
     assert f"event-{old}" in text
     assert f"event-{fresh}" not in text
     assert f"event-{over}" not in text
+
+
+async def test_what_waits_for_something_else_by_then_is_told_so(office: Office) -> None:
+    await office.contact()
+    behind: dict[str, Any] = {"code": "behind-earlier", "pointer": "", "params": {}}
+    unknown: dict[str, Any] = {"code": "unknown-owner", "pointer": "/data/owner", "params": {"ref": "2025-68/CT-1"}}
+    day = timedelta(days=1, minutes=1)
+    await office.hears(
+        outcome("waiting", UUID(int=1), ago=day, **behind), outcome("waiting", UUID(int=1), 2, ago=day, **unknown)
+    )
+    await office.hears(outcome("waiting", UUID(int=2), ago=day, **behind))
+    await office.hears(outcome("waiting", UUID(int=2), 2, ago=day, **unknown))
+    assert await office.postman.once() == 1
+    (mail,) = office.mails()
+    text = mail.get_content()
+    assert text.count("[unknown-owner] /data/owner") == 2
+    assert "behind-earlier" not in text
 
 
 async def test_a_server_that_is_down_is_tried_again_with_the_same_message_id(office: Office) -> None:
@@ -381,7 +399,9 @@ def test_a_revocation_is_told() -> None:
     text = letter.write({**mail, "entries": [row[5]]}, "ocop@localhost").get_content()
     assert isinstance(event.data, RecognitionState)
     assert f"{event.data.product.namespace}/{event.data.product.ref}, {row[5]['recognition_ref']}" in text
-    assert "nguyên nhân / cause: đ" in text
+    assert "ngày: 20/07/2026 · quyết định: ? · nguyên nhân: Điều 8 khoản 1 điểm đ" in text
+    assert "day: 2026-07-20 ·" in text
+    assert "dưới một mã lần công nhận (recognition_ref) khác" in text
 
 
 def test_other_events_of_a_recognition_need_nobody() -> None:

@@ -79,11 +79,12 @@ def test_the_style_sheet_asks_for_files_that_are_there(sites: dict[str, str]) ->
         ("full", "/?at=2026-02-30", 422, "Ngày (at)"),
         ("full", "/?at=2026-02-30", 422, "Ngày không có thật hoặc không đúng dạng"),
         ("full", "/?map=2024", 422, "Giá trị không nằm trong danh sách cho phép: 2004, 2025."),
-        ("full", "/?stars=3", 422, "Trang này không có điều kiện như vậy"),
+        ("full", "/?stars=3", 422, "Ở đây không có tham số này"),
         ("full", "/san-pham?province=80", 422, "Tỉnh, thành phố (province)"),
         ("full", "/san-pham?year=2024", 422, "Năm công nhận (year)"),
         ("full", "/san-pham?limit=200", 422, "1-50"),
         ("full", "/san-pham?after=x", 422, "Trang (after)"),
+        ("full", "/san-pham?after=x", 422, "không phải là vị trí trang"),
         ("full", "/san-pham?q=" + "a" * 201, 422, "Tên sản phẩm (q)"),
         ("away", "/", 503, "Tạm thời chưa xem được"),
         ("away", "/san-pham", 503, "Tạm thời chưa xem được"),
@@ -97,6 +98,12 @@ def test_an_error_is_a_page_that_says_what_it_is(
     assert page.status_code == status
     assert words in page.text
     assert "Về trang tổng quan" in page.text
+
+
+def test_a_page_that_cannot_be_written_to_says_so(sites: dict[str, str]) -> None:
+    page = httpx2.post(sites["full"] + "/san-pham", timeout=30)
+    assert page.status_code == 405
+    assert "Trang này chỉ để xem" in page.text
 
 
 def test_programs_get_problems_still(sites: dict[str, str]) -> None:

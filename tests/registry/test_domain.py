@@ -84,18 +84,18 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
     "updated on the day of its end": ([owner(), closed("2025-09-01"), owner_updated(on="2025-09-01")], "→ updated", ""),
     "updated on the day after": (
         [owner(), closed("2025-09-01"), owner_updated(on="2025-09-02")],
-        "already-closed",
+        "after-closing",
         "/data/effective_on",
     ),
     "updated in the year of its end": ([owner(), closed("2025"), owner_updated(on="2025-12-31")], "→ updated", ""),
     "updated in the next year": (
         [owner(), closed("2025"), owner_updated(on="2026-01-01")],
-        "already-closed",
+        "after-closing",
         "/data/effective_on",
     ),
     "updated in the year of its end, after the end was reported": (
         [owner(), closed("2026") | {"time": "2026-03-01T00:00:00+07:00"}, owner_updated(on="2026-03-02")],
-        "already-closed",
+        "after-closing",
         "/data/effective_on",
     ),
     "updated to the day on which an end of unknown day was reported": (
@@ -135,12 +135,12 @@ CASES: dict[str, tuple[list[Event], str, str]] = {
     ),
     "a product updated on the day after": (
         [product(), discontinued("2025-09-01"), product_updated(on="2025-09-02")],
-        "already-discontinued",
+        "after-discontinuation",
         "/data/effective_on",
     ),
     "a product updated in the month after its end": (
         [product(), discontinued("2025-08"), product_updated(on="2025-09-01")],
-        "already-discontinued",
+        "after-discontinuation",
         "/data/effective_on",
     ),
     "a product updated for more days than there may be": (
@@ -336,6 +336,14 @@ def test_params_fill_the_words() -> None:
     late = last(decide_owner, [owner(), owner_updated(on="2026-08-06")], KNOWN)
     assert isinstance(late, Rejected)
     assert late.params == {"time": "2026-08-05"}
+    for end, day in ((closed("2025"), "2025-12-31"), (closed("2026"), "2026-08-05"), (closed(), "2026-08-05")):
+        later = owner_updated(on="2026-08-06") | {"time": "2026-08-06T00:00:00+07:00"}
+        after = last(decide_owner, [owner(), end, later], KNOWN)
+        assert isinstance(after, Rejected)
+        assert after.params == {"ref": "2025-68/CT-1", "last_day": day}
+    stopped = last(decide_product, [product(), discontinued("2025-08"), product_updated(on="2025-09-01")], KNOWN)
+    assert isinstance(stopped, Rejected)
+    assert stopped.params == {"ref": "2025-68/SP-1", "last_day": "2025-08-31"}
     again = last(decide_owner, [owner(), owner()], KNOWN)
     assert isinstance(again, Rejected)
     assert again.params == {"ref": "2025-68/CT-1"}

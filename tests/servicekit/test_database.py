@@ -124,3 +124,22 @@ async def test_an_authority_that_was_renewed_is_the_next_connections(tmp_path: P
         new.cert_pem.write_to_path(str(file))
         with pytest.raises(asyncpg.InvalidPasswordError, match="not you"):
             await database.connect(url)
+
+
+@pytest.mark.parametrize(
+    ("statement", "value", "passes"),
+    [
+        ("SELECT 1 / $1::int", 0, False),
+        ("SELECT $1::int", 2**40, False),  # an error of the client's
+        ("SET transaction_read_only = on; CREATE TABLE t ()", None, True),  # what a standby says
+        ("SELECT pg_terminate_backend(pg_backend_pid())", None, True),
+    ],
+)
+async def test_what_passes_by_itself_and_what_does_not(
+    login: Login, statement: str, value: int | None, passes: bool
+) -> None:
+    connection = await database.connect(login.url)
+    with pytest.raises(Exception) as failed:  # noqa: PT011  # which one, is what is asked
+        await connection.execute(statement, *([] if value is None else [value]))
+    connection.terminate()
+    assert database.is_outage(failed.value) is passes

@@ -2,8 +2,9 @@
 
 import httpx2
 import pytest
+from starlette.responses import Response
 
-from servicekit.http import application
+from servicekit.http import Counted, application
 from servicekit.metrics import METRICS
 
 
@@ -22,9 +23,22 @@ async def test_probes_and_scrapes_are_no_requests(path: str, counts: int) -> Non
         return
 
     before = counted("5xx")
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://tried") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=Counted(app)), base_url="http://tried") as client:
         assert (await client.get(path)).status_code == 503
     assert counted("5xx") - before == counts
+
+
+async def test_what_is_refused_before_it_is_read_is_counted() -> None:
+    app = application("tried")
+
+    @app.middleware("http")
+    async def nobody_passes(*_: object) -> Response:
+        return Response(status_code=429)
+
+    before = counted("4xx")
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=Counted(app)), base_url="http://tried") as client:
+        await client.get("/work")
+    assert counted("4xx") - before == 1
 
 
 async def test_what_nobody_has_caught_is_an_answer_too() -> None:
@@ -35,7 +49,7 @@ async def test_what_nobody_has_caught_is_an_answer_too() -> None:
         raise RuntimeError("a bug")
 
     before = counted("5xx")
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=Counted(app), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://tried") as client:
         assert (await client.get("/broken")).status_code == 500
     assert counted("5xx") - before == 1

@@ -29,7 +29,7 @@ from tests.delivery.load import Load, enrolled
 from tests.delivery.proof import REPOSITORY
 from tests.delivery.system import SERVICES, Process, System, system
 from tests.engines import Databases, private_engines
-from tests.upgrade.tree import Tree, differs, here, of
+from tests.upgrade.tree import Tree, differs, here, last_other, of
 
 # Readers before those whose events they read: a new major must find somebody who knows it.
 ORDER = ("national", "notifications", "evaluation", "marketplace", "registry", "gateway")
@@ -141,22 +141,23 @@ def _tell(rollout: Rollout) -> None:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.upgrade", description=__doc__)
-    parser.add_argument("--commit", default="main", help="N")
+    parser.add_argument("--commit", help="N; else the last on main with other code than this")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10, help="of load between the steps")
     asked = parser.parse_args()
+    commit = asked.commit or last_other()
+    if commit is None or not differs(commit):
+        print("N is this very code: say another commit, FROM=…")
+        return 2
     name = subprocess.run(
-        ["/usr/bin/git", "log", "-1", "--format=%h %s", asked.commit],
+        ["/usr/bin/git", "log", "-1", "--format=%h %s", commit],
         cwd=REPOSITORY,
         check=True,
         capture_output=True,
         text=True,
     )
     print(f"N is {name.stdout.strip()}", flush=True)
-    if not differs(asked.commit):
-        print("N is this very code: say another commit, FROM=…")
-        return 2
-    with of(asked.commit) as old, tempfile.TemporaryDirectory(prefix="ocop-upgrade-") as directory:
+    with of(commit) as old, tempfile.TemporaryDirectory(prefix="ocop-upgrade-") as directory:
         findings = asyncio.run(run(old, here(), asked.seed, asked.seconds, Path(directory)))
     for finding in findings[:20]:
         print(f"  {finding}")

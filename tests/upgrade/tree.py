@@ -56,6 +56,13 @@ def differs(commit: str) -> bool:
     return subprocess.run(looked, cwd=REPOSITORY, check=False).returncode == 1
 
 
+def last_other() -> str | None:
+    """The last commit on main that has other code than this one; None if there is none."""
+    listed = ["/usr/bin/git", "log", "--first-parent", "--format=%H", "main"]
+    commits = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split()
+    return next(filter(differs, commits), None)
+
+
 @contextmanager
 def of(commit: str) -> Iterator[Tree]:
     """A commit's code; with a Python of its own where it needs other packages than this one."""

@@ -5,7 +5,7 @@ import base64
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -33,9 +33,20 @@ SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 LONG_BODY_BYTES: Final = 64 * 1024
 MOST_WAIT_S: Final = 30.0
+MOST_PER_PAGE: Final = 500
 WAIT_STEP_S: Final = 0.05  # at first; then ever longer
 LONGEST_STEP_S: Final = 0.5
 _STATUS: Final = {"accepted": 202, "duplicate": 200, "conflict": 409}
+# What is said of each parameter that cannot be read.
+_WRONGLY_ASKED: Final = {
+    "dry_run": Problem("bad-value", "/dry_run", {"allowed": "true, false"}),
+    "submission_id": Problem("wrong-type", "/submission_id", {"expected": "UUID"}),
+    "wait": Problem("bad-value", "/wait", {"allowed": f"0-{MOST_WAIT_S:g}"}),
+    "state": Problem("bad-value", "/state", {"allowed": ", ".join(openapi.STATES)}),
+    "since": Problem("bad-time", "/since"),
+    "after": Problem("bad-cursor", "/after"),
+    "limit": Problem("bad-value", "/limit", {"allowed": f"1-{MOST_PER_PAGE}"}),
+}
 
 
 def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: Callable[[], bool]) -> FastAPI:
@@ -56,15 +67,11 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
     @app.exception_handler(405)
     async def nothing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
         status = getattr(error, "status_code", 404)
-        return problem_response(status, Problem("not-found", ""), headers=getattr(error, "headers", None))
+        return problem_response(status, Problem("no-such-thing", ""), headers=getattr(error, "headers", None))
 
     @app.exception_handler(RequestValidationError)
     async def asked_wrongly(request: Request, error: RequestValidationError) -> Response:  # noqa: ARG001  # the same
-        problems = [
-            Problem("bad-value", "/" + "/".join(map(str, each["loc"][1:])), {"allowed": each["msg"]})
-            for each in error.errors()
-        ]
-        return problem_response(422, *problems)
+        return problem_response(422, *(_WRONGLY_ASKED[str(each["loc"][1])] for each in error.errors()))
 
     @app.exception_handler(RequestRefused)
     async def refused(request: Request, error: RequestRefused) -> Response:  # noqa: ARG001  # the framework's form
@@ -159,12 +166,12 @@ def build(pool: Pool, settings: Settings, *, taken: Callable[[], None], begun: C
         state: Annotated[str | None, Query(pattern=f"^({'|'.join(openapi.STATES)})$")] = None,
         since: datetime | None = None,
         after: Annotated[str | None, Query(max_length=200)] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 100,
     ) -> Response:
         """The tenant's submissions, oldest first; `next` is the `after` of the following page."""
         async with gate.passed(request) as holder:
             if since is not None:
-                since = _utc(since, "/since")
+                since = _utc(since)
             place = _place(after)
             async with reading(holder) as connection:
                 rows = await store.submissions(connection, state, since, place, limit)
@@ -246,17 +253,20 @@ def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
     if cursor is None:
         return None
     try:
-        moment, _, submission_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        return _utc(datetime.fromisoformat(moment), "/after"), UUID(submission_id)
+        written, _, submission_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        place = datetime.fromisoformat(written), UUID(submission_id)
+        if place[0].utcoffset() != timedelta(0):
+            raise ValueError("not as it was given")
     except ValueError:
-        raise RequestRefused(422, Problem("bad-value", "/after", {"allowed": "next"})) from None
+        raise RequestRefused(422, _WRONGLY_ASKED["after"]) from None
+    return place
 
 
-def _utc(moment: datetime, pointer: str) -> datetime:
+def _utc(since: datetime) -> datetime:
     """The moment in UTC. Raises RequestRefused for one without zone, or at the edge of what has a name."""
     try:
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+        if since.tzinfo is not None:
+            return since.astimezone(UTC)
     except OverflowError:
         pass
-    raise RequestRefused(422, Problem("bad-time", pointer))
+    raise RequestRefused(422, _WRONGLY_ASKED["since"])

@@ -107,8 +107,8 @@ class Gate:
         if found is not None and time.monotonic() < until:
             return found
         if found is None:
-            # Who was never known pays for being looked up, and stands in line behind his like only: a flood of bad
-            # keys is no hindrance for good ones from the same address.
+            # Who is not known here pays for being looked up, and stands in line behind his like only: a flood of bad
+            # keys is no hindrance for good ones from the same address that were looked up before it.
             await self._strangers.take(address_of(request))
             async with self._look_ups.one("strangers"):
                 return await self._looked_up(key, hashed)

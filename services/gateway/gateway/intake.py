@@ -66,7 +66,8 @@ async def take(
     trace: Request | None = None,
     dry_run: bool = False,
 ) -> list[Answer]:
-    """Takes what may be taken and answers each piece, in order. Committed when it returns; a dry run is taken back.
+    """Takes what may be taken and answers each piece, in order. Committed when it returns; a dry run is taken back, and
+    gives no submission's id that there is none of.
 
     Raises what the database raises: then nothing was taken, or the answer to the same request will be `duplicate`.
     """
@@ -77,6 +78,8 @@ async def take(
             now = await store.enter(connection, holder.tenant, holder.namespaces)
             answers = await _answers(connection, holder, pieces, examined, now, repeat_after_s, trace)
             if dry_run:
+                made = {each.submission_id for each in answers if each.status == "accepted"}
+                answers = [replace(a, submission_id=None) if a.submission_id in made else a for a in answers]
                 raise _DryRunEnd
     except _DryRunEnd:
         pass

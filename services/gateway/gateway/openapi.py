@@ -133,7 +133,7 @@ _PAGE: Final[dict[str, Any]] = {
 _ALWAYS: Final[dict[int | str, dict[str, Any]]] = {
     401: _problem("No key, or not one in force"),
     429: _problem("More than a key may send at a time; nothing was taken", _LATER),
-    503: _problem("No room now; nothing was taken", _LATER),
+    503: _problem("Cannot be served now", _LATER),
 }
 
 SUBMIT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {

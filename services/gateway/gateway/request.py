@@ -49,7 +49,7 @@ class _Doubled(dict[str, Any]):
     key = ""
 
 
-def inflate(body: bytes, limit: int = MAX_BODY_BYTES) -> bytes:
+def inflate(body: bytes, limit: int) -> bytes:
     """Unpacks gzip, never to more than the limit. Raises RequestRefused (400, 413)."""
     unpacker = zlib.decompressobj(wbits=31)
     try:

@@ -30,6 +30,7 @@ async def enrol(connection: Connection, tenant: str, system: str, namespaces: It
     if foreign := wanted - owned:
         raise TenantError(f"{tenant} does not own {', '.join(sorted(foreign))}; it owns {', '.join(sorted(owned))}")
     await connection.execute("INSERT INTO tenant (code) VALUES ($1) ON CONFLICT DO NOTHING", tenant)
+    await connection.execute("SELECT FROM tenant WHERE code = $1 FOR NO KEY UPDATE", tenant)  # one enrols at a time
     taken = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM api_key WHERE tenant = $1 AND system = $2 AND revoked_at IS NULL)", tenant, system
     )

@@ -175,11 +175,11 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(NotFound)
     @app.exception_handler(404)
     async def missing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
-        return told(request, 404, Problem("not-found", ""))
+        return told(request, 404, Problem("no-such-thing", ""))
 
     @app.exception_handler(405)
     async def not_so(request: Request, error: Exception) -> Response:
-        return told(request, 405, Problem("not-found", ""), headers=getattr(error, "headers", None))
+        return told(request, 405, Problem("no-such-thing", ""), headers=getattr(error, "headers", None))
 
     @app.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> Response:  # noqa: ARG001  # the framework's form

@@ -25,7 +25,7 @@ State = TypeVar("State", bound=BaseModel)
 async def product(connection: Connection, product_id: UUID, at: date) -> dict[str, Any] | None:
     """A product with its certificates, documents, listings, flags and events, or None if there is none.
 
-    `from` and `to` of days are half-open, null is without limit. Of more than 200 events the first are given; of more
+    `from` and `to` of days are half-open, null is without limit. Of more than 200 events the latest are given; of more
     than 200 listings the first by their refs, and nothing else is said of the others but how many there are in all.
     """
     row = await products.on_the_day(connection, product_id, at)
@@ -63,12 +63,14 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
         "listings": await _listings(connection, listings),
         "listings_in_all": await connection.fetchval("SELECT count(*) FROM listing WHERE product = $1", product_id),
         "flags": [flag.told() for flag in flags(state, recognised, listed, owner, at)],
-        "events": [events.told(e) for e in await events.of_subjects(connection, subjects, None, MOST_EVENTS)],
+        "events": [events.told(e) for e in await events.latest_of_subjects(connection, subjects, MOST_EVENTS)],
+        "events_in_all": await events.number_of_subjects(connection, subjects),
     }
 
 
 async def owner(connection: Connection, owner_id: UUID, at: date) -> dict[str, Any] | None:
-    """An owner with its documents, the products that are its on the day (200 at most) and its events, or None."""
+    """An owner with its documents, the products that are its on the day (200 at most) and its events (the latest 200),
+    or None."""
     state = _state(OwnerState, await connection.fetchval(_LATEST.format(table="owner", key="id"), owner_id))
     if state is None:
         return None
@@ -90,7 +92,8 @@ async def owner(connection: Connection, owner_id: UUID, at: date) -> dict[str, A
         "documents": [_plain(document) for document in state.documents],
         "closed": _plain(state.closed),
         "products": [products.told(each) for each in theirs],
-        "events": [events.told(e) for e in await events.of_subjects(connection, [owner_id], None, MOST_EVENTS)],
+        "events": [events.told(e) for e in await events.latest_of_subjects(connection, [owner_id], MOST_EVENTS)],
+        "events_in_all": await events.number_of_subjects(connection, [owner_id]),
     }
 
 

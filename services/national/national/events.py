@@ -43,6 +43,25 @@ async def of_subjects(
     )
 
 
+async def latest_of_subjects(connection: Connection, subjects: Iterable[UUID], limit: int) -> list[asyncpg.Record]:
+    """The latest events of these subjects, in the same order."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM event WHERE subject = ANY($1::uuid[])
+            ORDER BY recorded_at DESC, id DESC LIMIT $2""",  # noqa: S608  # constants
+        list(subjects),
+        limit,
+    )
+    return rows[::-1]
+
+
+async def number_of_subjects(connection: Connection, subjects: Iterable[UUID]) -> int:
+    """How many events these subjects have."""
+    number: int = await connection.fetchval(
+        "SELECT count(*) FROM event WHERE subject = ANY($1::uuid[])", list(subjects)
+    )
+    return number
+
+
 async def stated_by(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
     """The data of these events, by their ids, without what other submissions stated: each has the whole state."""
     rows = await connection.fetch(
@@ -95,5 +114,5 @@ def place_of(after: str) -> tuple[datetime, UUID]:
         if place[0].utcoffset() != timedelta(0):
             raise ValueError("not as it was given")
     except (ValueError, binascii.Error):
-        raise QueryRefused(Problem("bad-value", "/after", {"allowed": "next"})) from None
+        raise QueryRefused(Problem("bad-cursor", "/after")) from None
     return place

@@ -130,5 +130,5 @@ def place_of(after: str) -> tuple[str, UUID]:
         if fold(words) != words:
             raise ValueError("not the words of a name")
     except (ValueError, binascii.Error):
-        raise QueryRefused(Problem("bad-value", "/after", {"allowed": "next"})) from None
+        raise QueryRefused(Problem("bad-cursor", "/after")) from None
     return place

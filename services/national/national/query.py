@@ -165,7 +165,7 @@ def read(model: type[Query], params: QueryParams) -> Query:
     for name, value in params.multi_items():
         field = model.model_fields.get(name)
         if field is None:
-            problems.append(Problem("unknown-field", pointer((name[:100],))))
+            problems.append(Problem("unknown-parameter", pointer((name[:100],))))
         elif not value:
             continue
         elif field.default == ():
@@ -197,7 +197,7 @@ def suits(indicator: str, query: Filters) -> None:
     """Raises QueryRefused if a figure's query names what its indicator does not have."""
     allowed = DIMENSIONS[indicator]
     problems = [
-        Problem("unknown-field", f"/{name}")
+        Problem("unknown-parameter", f"/{name}")
         for name in ("occasion", "year", "platform")
         if name not in allowed and getattr(query, name)
     ]

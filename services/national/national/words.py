@@ -7,7 +7,8 @@ from typing import Final
 
 from babel.numbers import format_decimal, format_percent
 
-from contracts.fields import VIETNAM, PartialDate
+from contracts import vietnamese
+from contracts.fields import VIETNAM
 from contracts.provinces import PROVINCES
 
 LOCALE: Final = "vi"
@@ -20,15 +21,7 @@ STATUSES: Final = {
     "none": "Chưa được công nhận",
 }
 STARS: Final = {"5": "5 sao", "4": "4 sao", "3": "3 sao", "unknown": "Chưa rõ hạng sao"}
-GROUPS: Final = {
-    "food": "Thực phẩm",
-    "drink": "Đồ uống",
-    "medicinal": "Dược liệu và sản phẩm từ dược liệu",
-    "craft": "Thủ công mỹ nghệ",
-    "ornamental": "Sinh vật cảnh",
-    "tourism": "Du lịch cộng đồng, sinh thái, điểm du lịch",
-    "unknown": "Chưa rõ ngành",
-}
+GROUPS: Final = vietnamese.GROUPS | {"unknown": "Chưa rõ ngành"}
 OWNER_KINDS: Final = {
     "cooperative": "Hợp tác xã",
     "cooperative_group": "Tổ hợp tác",
@@ -40,23 +33,14 @@ OWNER_KINDS: Final = {
     "other": "Loại hình khác",
     "not_stated": "Chưa nêu loại hình",
 }
-PLATFORMS: Final = {
-    "shopee": "Shopee",
-    "lazada": "Lazada",
-    "tiktok_shop": "TikTok Shop",
-    "postmart": "Postmart",
-    "voso": "Voso",
-    "sendo": "Sendo",
-    "other": "Sàn khác",
-    "unspecified": "Sàn không nêu tên",
-}
+PLATFORMS: Final = vietnamese.PLATFORMS
 OCCASIONS: Final = {
     "first": "Công nhận lần đầu",
     "renewed": "Đánh giá lại",
     "upgraded": "Nâng hạng sao",
     "unknown": "Công nhận, chưa rõ lần nào",
 }
-LEVELS: Final = {"district": "Cấp huyện", "province": "Cấp tỉnh", "ministry": "Cấp bộ"}
+LEVELS: Final = vietnamese.LEVELS
 REGIMES: Final = {
     "1048-2019": "1048/QĐ-TTg năm 2019",
     "781-2020": "781/QĐ-TTg năm 2020",
@@ -65,8 +49,7 @@ REGIMES: Final = {
     "26-2026": "26/2026/QĐ-TTg",
 }
 SOURCES: Final = {"act": "Quyết định", "register": "Sổ theo dõi", "press": "Báo chí"}
-# Điều 8 khoản 1, QĐ 26/2026/QĐ-TTg.
-CAUSES: Final = {cause: f"Điều 8 khoản 1 điểm {cause}" for cause in "abcde"} | {"dd": "Điều 8 khoản 1 điểm đ"}
+CAUSES: Final = vietnamese.CAUSES
 HAPPENINGS: Final = {
     "registry.product.registered": "Đăng ký sản phẩm",
     "registry.product.updated": "Cập nhật sản phẩm",
@@ -122,12 +105,7 @@ def day(value: date | str) -> str:
     return (date.fromisoformat(value) if isinstance(value, str) else value).strftime("%d/%m/%Y")
 
 
-def partial(value: str) -> str:
-    """A date as well as it is known: năm 2025, tháng 06/2025, 19/06/2025."""
-    known = PartialDate(value)
-    if len(known) == 4:
-        return f"năm {known}"
-    return f"tháng {known.lo():%m/%Y}" if len(known) == 7 else day(known.lo())
+partial: Final = vietnamese.partial
 
 
 def moment(value: datetime | str) -> str:

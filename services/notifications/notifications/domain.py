@@ -10,6 +10,7 @@ from contracts.envelope import Envelope
 from contracts.evaluation import RecognitionState
 from contracts.outcome import FINAL, Outcome
 from contracts.reasons import REASONS, words
+from contracts.vietnamese import CAUSES
 
 RULES: Final = ("rejected", "waiting", "revoked")  # for which a province is told
 REVOKED: Final = "vn.ocop.evaluation.recognition.revoked.v1"
@@ -78,7 +79,7 @@ def of_revocation(state: RecognitionState, envelope: Envelope) -> Delivery | Non
         "recognition_ref": recognition.recognition_ref,
         "stars": recognition.stars,
         "revoked_on": str(revocation.revoked_on or ""),
-        "cause": {"dd": "đ"}.get(revocation.cause or "", revocation.cause or ""),
+        "cause": CAUSES.get(revocation.cause or "", revocation.cause or ""),
         "act": (act.number if act else None) or "",
         "event_id": envelope.id,
     }

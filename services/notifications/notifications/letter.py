@@ -11,6 +11,7 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from contracts.fields import VIETNAM
+from contracts.vietnamese import partial
 
 _TEXTS: Final = Environment(
     loader=PackageLoader("notifications"),
@@ -19,8 +20,9 @@ _TEXTS: Final = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
+_TEXTS.filters["partial"] = partial
 SUBJECTS: Final = {
-    "rejected": "Hồ sơ gửi lên bị từ chối / Submissions rejected",
+    "rejected": "Dữ liệu gửi lên không được ghi nhận / Submissions rejected",
     "waiting": "Dữ liệu đang chờ bổ sung / Submissions waiting",
     "revoked": "Công nhận OCOP bị thu hồi / Recognitions revoked",
 }

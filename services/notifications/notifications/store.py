@@ -32,11 +32,13 @@ DUE: Final = """
 
 
 async def add(connection: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Adds what is new; what was told, or cancelled, stays so."""
+    """Adds what is new, in the order of its coming. What was told, or cancelled, stays so; what is still to be told is
+    told as it was said last: what waits may wait for something else by then."""
     ordered = sorted(deliveries, key=lambda each: each.id)
     await connection.executemany(
         """INSERT INTO delivery (id, rule, tenant, cause, due_at, told, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7)
-           ON CONFLICT DO NOTHING""",
+           ON CONFLICT (id) DO UPDATE SET told = EXCLUDED.told
+           WHERE delivery.mail IS NULL AND NOT delivery.cancelled AND delivery.told IS DISTINCT FROM EXCLUDED.told""",
         [(each.id, each.rule, each.tenant, each.cause, each.due_at, each.told, each.traceparent) for each in ordered],
     )
 

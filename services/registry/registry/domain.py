@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from contracts.decision import Decision, NewEvent, Rejected, Submission, Waits
-from contracts.fields import PartialDate, Unit
+from contracts.fields import Origin, PartialDate, Unit
 from contracts.names import Key, Ref, aggregate_id, namespaces_of
 from contracts.provinces import LAST_DAY_OF_2004
 from contracts.registry import (
@@ -58,8 +58,9 @@ def decide_owner(
     if isinstance(data, OwnerUpdated):
         if (refused := _update_refused(data.effective_on, submission)) is not None:
             return refused
-        if state.closed and _after(data.effective_on, state.closed.closed_on, state.closed.origin.stated_on):
-            return Rejected("already-closed", "/data/effective_on", {"ref": str(data.owner)})
+        if state.closed and data.effective_on > (last := _last_day(state.closed.closed_on, state.closed.origin)):
+            params = {"ref": str(data.owner), "last_day": last.isoformat()}
+            return Rejected("after-closing", "/data/effective_on", params)
         return _updated(state, _owner_document(data, submission, data.effective_on), OWNER + "updated.v1")
     if state.closed is not None:
         return Rejected("already-closed", "/data/owner", {"ref": str(data.owner)})
@@ -105,8 +106,9 @@ def _update_product(
     if (refused := _update_refused(data.effective_on, submission)) is not None:
         return refused
     end = state.discontinued
-    if end and _after(data.effective_on, end.discontinued_on, end.origin.stated_on):
-        return Rejected("already-discontinued", "/data/effective_on", {"ref": str(data.product)})
+    if end and data.effective_on > (last := _last_day(end.discontinued_on, end.origin)):
+        params = {"ref": str(data.product), "last_day": last.isoformat()}
+        return Rejected("after-discontinuation", "/data/effective_on", params)
     # A code means nothing without its catalogue, and each catalogue had its time (QĐ 19/2025/QĐ-TTg).
     catalogue = data.place.province.catalogue
     if (catalogue == "2004") != (data.effective_on <= LAST_DAY_OF_2004):
@@ -157,9 +159,9 @@ def _update_refused(effective_on: date, submission: Submission) -> Rejected | No
     return Rejected("after-submission-time", "/data/effective_on", {"time": submission.stated_on.isoformat()})
 
 
-def _after(day: date, end: PartialDate | None, stated_on: date) -> bool:
-    """True if the day certainly comes after an end that is perhaps known in part only."""
-    return day > (min(end.hi(), stated_on) if end is not None else stated_on)
+def _last_day(end: PartialDate | None, origin: Origin) -> date:
+    """The latest day that an end can have been on, which is perhaps known in part only."""
+    return min(end.hi(), origin.stated_on) if end is not None else origin.stated_on
 
 
 def _owner_document(data: OwnerRegistered | OwnerUpdated, submission: Submission, since: date | None) -> OwnerDocument:
