@@ -145,7 +145,8 @@ async def answers(bootstrap: str) -> bool:
     """Whether a broker there answers a request (an open port alone says nothing)."""
     host, port = bootstrap.split(",")[0].rsplit(":", 1)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 5)
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
         return False  # asked first, for the client below writes an error line for each refusal
     writer.close()

@@ -119,8 +119,9 @@ class Relay:
                 elif self._producer is not None:
                     await self._look(self._producer, connection)
                 if len(rows) < BATCH:
-                    with suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), POLL_S)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_S):
+                            await self._woken.wait()
                     await rounds.rest()
         finally:
             METRICS.leads.set(0)

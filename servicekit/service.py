@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 AGAIN_S = 1.0
 PROBE_S = 2.0
+ENDED_S = 30.0  # a poll in hand has 20 s; 45 s after SIGTERM comes SIGKILL (terminationGracePeriodSeconds)
 Work = Callable[[], Awaitable[None]]
 
 
@@ -74,7 +75,8 @@ class Service:
     ) -> None:
         for pool in (self.pool, self.http_pool):
             try:
-                await asyncio.wait_for(pool.close(), 5)
+                async with asyncio.timeout(5):
+                    await pool.close()
             except TimeoutError:
                 pool.terminate()
         await asyncio.to_thread(TRACING.end)
@@ -107,7 +109,10 @@ class Service:
         server.should_exit = True
         for task in (working, stopping):
             task.cancel()
-        await asyncio.gather(serving, working, stopping, return_exceptions=True)
+        ending = asyncio.gather(serving, working, stopping, return_exceptions=True)
+        ended, _ = await asyncio.wait({ending}, timeout=ENDED_S)
+        if not ended:
+            log.error("not all of it ends")  # whose cancellation was lost: with the loop comes another
         for task in done - {stopping}:
             task.result()  # a service that ends by itself says why
 

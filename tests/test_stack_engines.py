@@ -48,7 +48,8 @@ async def test_engines_keep_what_they_acknowledged_through_kill_9(engines: Engin
         partition = TopicPartition(topic.name, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
-        assert (await asyncio.wait_for(consumer.getone(), 30)).value == b"kept"
+        async with asyncio.timeout(30):
+            assert (await consumer.getone()).value == b"kept"
 
 
 async def test_nobody_gets_in_without_the_password(engines: Engines) -> None:

@@ -193,7 +193,8 @@ async def test_nobody_may_what_is_anothers(tmp_path: Path) -> None:
             await producer.send_and_wait("ocop.registry.product", b"x")
         consumer.assign([TopicPartition("ocop.submission.evaluation", 0)])
         with pytest.raises(TopicAuthorizationFailedError):
-            await asyncio.wait_for(consumer.getone(), 10)
+            async with asyncio.timeout(10):
+                await consumer.getone()
         repairing = AIOKafkaAdminClient(bootstrap_servers=broker.users, **as_user("operator"))
         clients.push_async_callback(repairing.close)
         await repairing.start()

@@ -88,6 +88,24 @@ MUTANTS = (
         f"{SILENCE}::test_closing_statements_ends_too",
     ),
     mutant(
+        "wake-up-hides-the-end",
+        "who is woken as it is told to end, ends",
+        "servicekit/relay.py",
+        """                        async with asyncio.timeout(POLL_S):
+                            await self._woken.wait()
+""",
+        "                        await asyncio.wait_for(self._woken.wait(), POLL_S)\n",
+        "servicekit/test_ending.py::test_a_relay_that_is_woken_as_it_is_told_to_end_ends",
+    ),
+    mutant(
+        "waits-for-what-does-not-end",
+        "a service ends, whatever does not",
+        "servicekit/service.py",
+        "        ended, _ = await asyncio.wait({ending}, timeout=ENDED_S)",
+        "        ended = await ending",
+        "servicekit/test_ending.py::test_a_service_ends_though_what_it_runs_does_not",
+    ),
+    mutant(
         "ended-without-a-word",
         "work that ends by itself ends its service",
         "servicekit/service.py",
