@@ -19,7 +19,13 @@ async def until(ask: Callable[[], Awaitable[Value]], seconds: float = 30) -> Val
     return answer
 
 
-async def waits_for_lock(pool: Pool) -> bool:
-    """Whether a transaction in this database waits for another one's lock."""
+async def lock_waiters(pool: Pool) -> int:
+    """How many transactions in this database wait for another one's lock, of those that the pool's role may see: its
+    own, or all if it is the superuser's."""
     waiting = "datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await pool.fetchval(f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {waiting})"))  # noqa: S608  # no input
+    return int(await pool.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}"))  # noqa: S608  # no input
+
+
+async def waits_for_lock(pool: Pool) -> bool:
+    """Whether one does."""
+    return await lock_waiters(pool) > 0

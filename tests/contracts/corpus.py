@@ -3,12 +3,15 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 from pydantic import ValidationError
 
 from contracts.cloudevent import Read, read
+from contracts.generate import REVISIONS, SCHEMAS
 from contracts.problems import problems_of
 from contracts.submission import MODELS
 from contracts.topics import decode_event
@@ -51,6 +54,13 @@ class Example:
             except ValidationError as error:
                 problems = problems_of(error)
         return [(problem.code, problem.pointer) for problem in problems]
+
+
+@cache
+def validator(type_: str) -> jsonschema_rs.Draft202012Validator:
+    """Of the present revision of its published schema."""
+    schema = json.loads((SCHEMAS / f"{type_}.r{REVISIONS.get(type_, 1)}.schema.json").read_text())
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 def _example(path: Path) -> Example:

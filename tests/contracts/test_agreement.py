@@ -1,19 +1,15 @@
 """Models and schemas agree, also on documents that nobody thought of as examples."""
 
-import json
 from collections.abc import Iterator
 from copy import deepcopy
-from functools import cache
 from typing import Any
 
-import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from contracts.generate import SCHEMAS
 from contracts.problems import problems_of
 from contracts.submission import MODELS
-from tests.contracts.corpus import VALID, Example
+from tests.contracts.corpus import VALID, Example, validator
 
 # What a JSON Schema cannot say: the sense of a text, the calendar, two fields compared.
 BEYOND_SCHEMAS = {"personal-data", "house-address", "legacy-encoding", "personal-page", "ends-before-issue", "bad-date"}
@@ -27,12 +23,6 @@ ODD: list[Any] = [
     {"namespace": "2004-67", "ref": "A"},
     {"catalogue": "2025", "code": "67"},
 ]
-
-
-@cache
-def validator(type_: str) -> jsonschema_rs.Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{type_}.r1.schema.json").read_text())
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -2,26 +2,18 @@
 
 import json
 from collections import Counter
-from functools import cache
 
-import jsonschema_rs
 import pytest
 
 from contracts.cloudevent import Read, read
-from contracts.generate import SCHEMAS, TYPES
+from contracts.generate import TYPES
 from contracts.submission import decode_submission
 from contracts.topics import decode_event
-from tests.contracts.corpus import ALL, EXAMPLES, INVALID, NOW, VALID, Example
+from tests.contracts.corpus import ALL, EXAMPLES, INVALID, NOW, VALID, Example, validator
 
 
 def name(example: Example) -> str:
     return example.name
-
-
-@cache
-def validator(type_: str) -> jsonschema_rs.Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{type_}.r1.schema.json").read_text())
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 def test_every_type_has_a_valid_and_two_invalid_examples() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from gateway import tenants
 
 from ocop import oracle
 from ocop.home import free_port
+from ocop.rules.evidence import Finding
 from ocop.supervision import tail
 from servicekit import database
 from tests.delivery import healing
@@ -183,12 +184,12 @@ class System:
                 await connection.close()
         return self.keys[name]
 
-    async def settled(self, seconds: float = QUIET_S, ignore: str | None = None) -> None:
-        """Waits until nothing is on its way, then asks the oracle; `ignore` is what the test itself threw in."""
+    async def settled(self, seconds: float = QUIET_S, ignore: Callable[[Finding], bool] = lambda _: False) -> None:
+        """Waits until nothing is on its way, then asks the oracle; `ignore` knows what the test itself threw in."""
         left = await oracle.wait_until_quiet(self.bootstrap, self.urls, seconds)
         assert not left, "\n".join([*left, *(tail(each.log, 8) for each in self.processes)])
         found = await oracle.find(self.bootstrap, self.urls, self.refused)
-        findings = [finding for finding in found if not ignore or ignore not in str(finding)]
+        findings = [finding for finding in found if not ignore(finding)]
         assert not findings, "\n".join(await oracle.told(self.bootstrap, self.urls, findings))
 
     async def fetch(self, service: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ from tests.delivery.test_spine import families
 from tests.engines import Databases
 from tests.gateway.serving import BATCH, served
 from tests.submissions import owner
+from tests.waiting import until
 
 
 async def test_a_system_is_well_when_all_is_ready_and_goes_on(
@@ -29,6 +30,11 @@ async def test_a_system_is_well_when_all_is_ready_and_goes_on(
         (registry,) = under_test.running("registry")
         registry.kill()
         await under_test.submit(families(5))
+
+        async def sent() -> bool:
+            return not await under_test.fetch("gateway", "SELECT FROM outbox")
+
+        await until(sent)
         with pytest.raises(NotHealedError, match=r"registry: \d+ partitions not read on"):
             await under_test.healed(2)
         registry.launch()

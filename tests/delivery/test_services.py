@@ -27,16 +27,16 @@ async def services(kafka_topics: str, databases: Databases, tmp_path: Path) -> A
             await under_test.start(name, ready=False)
         for process in under_test.processes:
             await process.ready()
-        await until(lambda: shared(under_test))
+        await until(lambda: shared(under_test, "evaluation"))
         yield under_test
 
 
-async def shared(services: System) -> bool:
-    """Whether both replicas of evaluation have partitions."""
+async def shared(services: System, service: str) -> bool:
+    """Whether both replicas of a service have partitions."""
     admin = AIOKafkaAdminClient(bootstrap_servers=services.bootstrap)
     await admin.start()
     try:
-        (answer,) = await admin.describe_consumer_groups(["evaluation"])
+        (answer,) = await admin.describe_consumer_groups([service])
     finally:
         await admin.close()
     ((_, _, state, _, _, members, *_),) = answer.groups

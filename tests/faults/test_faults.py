@@ -26,7 +26,7 @@ from tests.faults.proxy import Proxy, proxy
 from tests.faults.watched import Timed, WatchedLoad
 from tests.waiting import until
 
-WAIT_S = 0.3  # in which an echo would have come
+WAIT_S, MOST_S = 0.3, 10  # for what may not come; for what must
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,10 +47,11 @@ async def _linked() -> AsyncIterator[Proxy]:
     await asyncio.sleep(0)  # what was ended is told so
 
 
-async def _heard(reader: asyncio.StreamReader) -> bytes | None:
+async def _heard(reader: asyncio.StreamReader, within_s: float = MOST_S) -> bytes | None:
     """What comes; None if nothing does, b"" if the connection has broken."""
     try:
-        return await asyncio.wait_for(reader.read(1000), WAIT_S)
+        async with asyncio.timeout(within_s):
+            return await reader.read(1000)
     except TimeoutError:
         return None
     except ConnectionResetError:
@@ -65,12 +66,12 @@ async def test_a_link_that_is_cut_and_mended(old: str, then: bytes | None) -> No
         assert await _heard(reader) == b"1"
         link.cut()
         writer.write(b"2")
-        assert await _heard(reader) is None
+        assert await _heard(reader, WAIT_S) is None
         late_reader, late_writer = await asyncio.open_connection("127.0.0.1", link.port)
         late_writer.write(b"3")
-        assert await _heard(late_reader) is None
+        assert await _heard(late_reader, WAIT_S) is None
         link.mend(old)
-        assert await _heard(reader) == then
+        assert await _heard(reader, WAIT_S if then is None else MOST_S) == then
         assert await _heard(late_reader) == b"3", "who came meanwhile is served"
         for each in (writer, late_writer):
             each.transport.abort()
@@ -79,14 +80,17 @@ async def test_a_link_that_is_cut_and_mended(old: str, then: bytes | None) -> No
 async def test_over_a_link_that_is_cut_nothing_more_goes() -> None:
     async with _linked() as link:
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-        link.delay(0.1)
+
+        async def under_way() -> bool:
+            return link.carried == 1
+
+        link.delay(1)
         writer.write(b"1")
-        await asyncio.sleep(0.05)  # its answer is under way
+        await until(under_way)
         link.cut()
-        carried = link.carried
         writer.write(b"2")
-        assert await _heard(reader) is None
-        assert link.carried == carried == 1
+        assert await _heard(reader, 1 + WAIT_S) is None
+        assert link.carried == 1
         link.mend()
         assert await _heard(reader) == b"1"
         writer.transport.abort()
@@ -95,9 +99,14 @@ async def test_over_a_link_that_is_cut_nothing_more_goes() -> None:
 async def test_a_link_that_loses_answers_or_breaks_or_is_slow() -> None:
     async with _linked() as link:
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+
+        async def lost() -> bool:
+            return bool(link._lost)
+
         link.lose_answers()
         writer.write(b"1")
-        assert await _heard(reader) is None
+        await until(lost)
+        assert await _heard(reader, WAIT_S) is None
         link.mend()
         assert await _heard(reader) == b"", "the rest would make no sense"
         writer.transport.abort()
@@ -175,15 +184,15 @@ async def test_readiness_is_answered_while_the_database_is_silent(
         settings = Settings(kafka_bootstrap="127.0.0.1:1", database_url=url, http_port=free_port())
         running = service.Service("registry", settings)
         async with await database.open_pool(url) as running.pool, asyncio.timeout(10):
-            assert await running.health.missing() == ["start"]
-            link.cut()
-            for _ in range(3):
-                assert await running.health.missing() == ["start", "database: no answer within 0.2 s"]
-            link.mend()
 
             async def answers() -> bool:
                 return await running.health.missing() == ["start"]
 
+            await until(answers)
+            link.cut()
+            for _ in range(3):
+                assert await running.health.missing() == ["start", "database: no answer within 0.2 s"]
+            link.mend()
             await until(answers)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx2
 import pytest
-from gateway import api, gate, outcomes, store, tenants
+from gateway import api, gate, outcomes, repeater, store, tenants
 from gateway.repeater import Repeater
 from gateway.settings import Settings
 from prometheus_client import Histogram
@@ -27,7 +27,7 @@ from servicekit.metrics import METRICS
 from tests.engines import Databases
 from tests.plans import most_rows
 from tests.submissions import NOW, event, owner, owner_updated, product, ref, withdrawal
-from tests.waiting import until, waits_for_lock
+from tests.waiting import lock_waiters, until, waits_for_lock
 
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
@@ -213,6 +213,7 @@ async def test_requests_with_the_same_events_in_other_orders_cannot_deadlock(gat
     async with gateway.pool.acquire() as third:
         transaction = third.transaction()
         await transaction.start()
+        await third.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await third.execute(
             """INSERT INTO submission (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
                                        digest, body, headers, payload, received_at, repeat_at)
@@ -221,9 +222,11 @@ async def test_requests_with_the_same_events_in_other_orders_cannot_deadlock(gat
             events[4]["source"],
         )
         answering = [asyncio.create_task(gateway.post(order)) for order in (events, events[::-1])]
-        async with asyncio.timeout(10):
-            while await gateway.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
-                await asyncio.sleep(0.01)
+
+        async def both_wait() -> bool:
+            return await lock_waiters(gateway.http_pool) == 2
+
+        await until(both_wait)
         await transaction.rollback()
     answers = await asyncio.gather(*answering)
     assert [answer.status_code for answer in answers] == [200, 200], "one was given up for the other"
@@ -247,6 +250,22 @@ async def test_before_it_has_begun_it_takes_nothing_and_says_of_nothing_that_it_
     gateway.begun = True
     assert (await gateway.post(owner(id_="o"), kind=SINGLE)).status_code == 202
     assert (await gateway.get(f"/v1/submissions/{receipt}")).status_code == 404
+
+
+async def test_while_the_oldest_in_the_outbox_has_waited_too_long_nothing_is_taken(gateway: Gateway) -> None:
+    await gateway.post([owner(id_="o")])
+    await gateway.pool.execute("DELETE FROM outbox")
+    await gateway.pool.execute(
+        """INSERT INTO outbox (topic, key, headers, payload, created_at)
+           VALUES ('t', '', '{}', '', clock_timestamp() - interval '1 hour')"""
+    )
+    answer = await gateway.post([owner("CT-2", id_="late")])
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "busy"
+    assert answer.headers["Retry-After"].isdigit()
+    assert await gateway.count() == 1
+    await gateway.pool.execute("DELETE FROM outbox")
+    assert (await gateway.post([owner("CT-2", id_="late")])).status_code == 200
 
 
 # -------------------------------------------------------------------- requests that cannot be read
@@ -382,10 +401,19 @@ async def test_a_conflict_of_a_spoilt_copy_does_not_undo_the_end(gateway: Gatewa
     assert await gateway.pool.fetchval("SELECT state FROM submission") == "applied"
 
 
-async def test_wait_returns_as_soon_as_the_end_is_known(gateway: Gateway) -> None:
+async def test_wait_returns_as_soon_as_the_end_is_known(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     (taken,) = (await gateway.post([product(id_="p")])).json()["results"]
+    looked, look = asyncio.Event(), store.submission
+
+    async def told(*arguments: Any) -> Any:
+        found = await look(*arguments)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(store, "submission", told)
     asking = asyncio.create_task(gateway.get(f"/v1/submissions/{taken['submission_id']}?wait=20"))
-    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await looked.wait()
     await hear(gateway, outcome_message(taken, 1, "rejected", code="already-registered"))
     async with asyncio.timeout(5):
         assert (await asking).json()["state"] == "rejected"
@@ -536,11 +564,11 @@ async def test_of_two_who_enrol_a_system_at_once_one_gets_a_key(gateway: Gateway
     async with gateway.pool.acquire() as first, first.transaction():
         await tenants.enrol(first, "2025-80", "twice")
         second = asyncio.create_task(enrol())
-        async with asyncio.timeout(10):
-            while not second.done() and not await gateway.pool.fetchval(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            ):
-                await asyncio.sleep(0.01)
+
+        async def has_met_the_first() -> bool:
+            return second.done() or await waits_for_lock(gateway.pool)
+
+        await until(has_met_the_first)
     with pytest.raises(tenants.TenantError):
         await second
 
@@ -610,6 +638,30 @@ async def test_what_has_waited_for_ever_is_still_sent_again(gateway: Gateway) ->
     await gateway.pool.execute("DELETE FROM outbox")
     assert await Repeater(gateway.pool, 600).once() == 1
     assert await gateway.pool.fetchval("SELECT repeat_at < clock_timestamp() + interval '25 hours' FROM submission")
+
+
+async def test_nothing_is_sent_again_while_much_waits_to_be_sent(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeater, "MOST_WAITING", 1)
+    await gateway.post([owner(id_="o")])
+    await gateway.pool.execute("UPDATE submission SET repeat_at = received_at")
+    assert await Repeater(gateway.pool, 600).once() == 0
+    assert await gateway.count("outbox") == 1
+    await gateway.pool.execute("DELETE FROM outbox")
+    assert await Repeater(gateway.pool, 600).once() == 1
+
+
+async def test_what_a_clock_that_ran_away_has_put_off_is_sent_again(gateway: Gateway) -> None:
+    await gateway.post([owner("CT-1", id_="astray"), owner("CT-2", id_="in a day")])
+    await gateway.pool.execute("DELETE FROM outbox")
+    await gateway.pool.execute(
+        """UPDATE submission
+           SET repeat_at = clock_timestamp() + CASE event_id WHEN 'astray' THEN interval '3 d' ELSE '1 d' END"""
+    )
+    assert await Repeater(gateway.pool, 600).once() == 1
+    assert await gateway.pool.fetchval("SELECT headers->>'ce_id' FROM outbox") == "astray"
+    assert await Repeater(gateway.pool, 600).once() == 0, "it has its place again"
 
 
 async def test_a_fault_of_ours_says_so_and_asks_to_send_again(

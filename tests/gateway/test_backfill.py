@@ -94,6 +94,18 @@ async def test_it_waits_while_somebody_is_behind(lane: Lane) -> None:
     assert await lane.outbox() == ["e1"]
 
 
+async def test_one_replica_feeds_at_a_time(lane: Lane) -> None:
+    """Two together would feed twice as fast, and more than may be under way."""
+    await lane.declare()
+    await lane.take(owner("CT-1", id_="e1"))
+    async with lane.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock($1)", backfill._FEED_LOCK)
+        await lane.feeder().once()
+        assert await lane.outbox() == []
+    await lane.feeder().once()
+    assert await lane.outbox() == ["e1"]
+
+
 async def test_only_so_many_are_under_way(lane: Lane) -> None:
     await lane.declare()
     await lane.take(*(owner(f"CT-{n}", id_=f"e{n}") for n in range(9)))

@@ -13,9 +13,11 @@ from gateway import api, gate, intake, store
 from gateway.domain import Holder
 from gateway.request import Piece, pieces
 
+from servicekit import database
 from tests.engines import Database, Databases
 from tests.gateway.serving import BATCH, Served, served
 from tests.submissions import owner
+from tests.waiting import lock_waiters, until
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ async def test_a_body_is_not_asked_for_when_nothing_may_come(made: Database) -> 
 
 async def test_slow_bodies_of_one_key_keep_none_of_the_others_out(made: Database) -> None:
     """A slow loris: it fills its own places, is told so, and its bodies come to an end."""
-    settings = {"key_requests_at_once": 3, "body_timeout_s": 1, "database_pool": 2}
+    settings = {"key_requests_at_once": 3, "body_timeout_s": 5, "database_pool": 2}
     begun = asyncio.Semaphore(0)
 
     async def slow() -> AsyncIterator[bytes]:
@@ -139,12 +141,13 @@ async def test_slow_bodies_of_one_key_keep_none_of_the_others_out(made: Database
 
 async def test_one_key_has_half_of_the_connections(made: Database) -> None:
     """Its requests stand in the database behind a lock; another key's do not."""
-    async with served(made, database_pool=4) as gateway:
+    async with served(made, database_pool=4) as gateway, await database.open_pool(made.superuser) as pool:
         key, other = await gateway.key("2025-68"), await gateway.key("2025-80")
         assert (await post(gateway, other, [])).status_code == 200
-        async with gateway.pool.acquire() as holding:
+        async with pool.acquire() as holding:
             transaction = holding.transaction()
             await transaction.start()
+            await holding.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await holding.execute(
                 """INSERT INTO submission (id, tenant, source, event_id, namespace, type, subject, subject_ref, service,
                                            digest, body, headers, payload, received_at, repeat_at)
@@ -153,13 +156,15 @@ async def test_one_key_has_half_of_the_connections(made: Database) -> None:
                 owners(1)[0]["source"],
             )
             stuck = [asyncio.create_task(post(gateway, key, owners(1))) for _ in range(10)]
-            blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+            async def its_share_waits() -> bool:
+                return await lock_waiters(pool) >= 2
+
+            await until(its_share_waits)
             async with asyncio.timeout(10):
-                while await holding.fetchval(blocked) < 2:
-                    await asyncio.sleep(0.01)
                 for _ in range(20):
                     assert (await post(gateway, other, [])).status_code == 200
-            assert await holding.fetchval(blocked) == 2
+            assert await lock_waiters(pool) == 2
             await transaction.rollback()
         assert {(await each).status_code for each in stuck} == {200}
 

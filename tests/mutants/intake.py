@@ -160,4 +160,28 @@ MUTANTS = (
         "",
         f"{API}::test_the_second_wall_stands_whatever_a_query_forgets",
     ),
+    mutant(
+        "taken-though-nothing-moves",
+        "while the oldest in the outbox has waited too long nothing is taken",
+        "services/gateway/gateway/gate.py",
+        " and age < self._settings.outbox_age_s",
+        "",
+        f"{API}::test_while_the_oldest_in_the_outbox_has_waited_too_long_nothing_is_taken",
+    ),
+    mutant(
+        "repeats-without-bound",
+        "nothing is sent again while much waits to be sent",
+        "services/gateway/gateway/repeater.py",
+        "            if rows >= MOST_WAITING:",
+        "            if False:",
+        f"{API}::test_nothing_is_sent_again_while_much_waits_to_be_sent",
+    ),
+    mutant(
+        "astray-for-ever",
+        "what a clock that ran away has put off is sent again",
+        STORE,
+        "SELECT id FROM due UNION ALL SELECT id FROM astray",
+        "SELECT id FROM due",
+        f"{API}::test_what_a_clock_that_ran_away_has_put_off_is_sent_again",
+    ),
 )

@@ -7,6 +7,7 @@ WALLS = "gateway/test_walls.py::test_each_query_of_the_application_shows_another
 GATE, LIMITS = "services/gateway/gateway/gate.py", "gateway/test_limits.py"
 LANE, LANE_TEST = "services/gateway/gateway/backfill.py", "gateway/test_backfill.py"
 MAILS = "notifications/test_notifications.py"
+OBSERVER = "gateway/test_observer.py"
 
 MUTANTS = (
     mutant(
@@ -80,5 +81,63 @@ MUTANTS = (
         "SET next_at = clock_timestamp() + make_interval(secs => $1::float8), attempts",
         "SET next_at = clock_timestamp() + 0 * make_interval(secs => $1::float8), attempts",
         f"{MAILS}::test_a_crash_between_sending_and_marking_repeats_it_with_the_same_message_id",
+    ),
+    mutant(
+        "mail-server-waited-for",
+        "a mail server that says nothing is not waited for longer than a mail is claimed",
+        "services/notifications/notifications/postman.py",
+        "async with asyncio.timeout(SEND_TIMEOUT_S):",
+        "async with asyncio.timeout(None):",
+        f"{MAILS}::test_a_server_that_says_nothing_is_not_waited_for_long",
+    ),
+    mutant(
+        "first-reason-told",
+        "what is still to be told is told as it was said last",
+        "services/notifications/notifications/store.py",
+        "SET told = EXCLUDED.told",
+        "SET told = delivery.told",
+        f"{MAILS}::test_what_waits_for_something_else_by_then_is_told_so",
+    ),
+    mutant(
+        "two-feed-at-once",
+        "one replica feeds at a time",
+        LANE,
+        """            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _FEED_LOCK):
+                return 0
+""",
+        "",
+        f"{LANE_TEST}::test_one_replica_feeds_at_a_time",
+    ),
+    mutant(
+        "files-of-pages-limited",
+        "an address asks national so often and no more, and its pages' files are always answered",
+        "services/national/national/api.py",
+        '"/metrics", "/static/", ',
+        '"/metrics", ',
+        "national/test_requests.py::test_an_address_is_answered_so_often_and_its_pages_keep_their_form",
+    ),
+    mutant(
+        "age-of-the-youngest",
+        "what is put aside is told with the age of the oldest",
+        "servicekit/observer.py",
+        "SELECT min(since) FROM held h",
+        "SELECT max(since) FROM held h",
+        f"{OBSERVER}::test_what_waits_is_told_with_the_age_of_the_oldest_until_nothing_does",
+    ),
+    mutant(
+        "topics-lost-untold",
+        "topics that were made anew are told until all of them has been said again",
+        "servicekit/observer.py",
+        "                METRICS.topics_lost.set(await loss.count(connection))\n",
+        "",
+        f"{OBSERVER}::test_what_waits_is_told_with_the_age_of_the_oldest_until_nothing_does",
+    ),
+    mutant(
+        "open-told-for-ever",
+        "what is open is told until nothing is",
+        "services/gateway/gateway/census.py",
+        "            METRICS.open.labels(tenant, state).set(0)",
+        "            pass",
+        "gateway/test_census.py::test_what_is_open_is_told_until_nothing_is",
     ),
 )

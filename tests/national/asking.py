@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 from national import api
+from national.settings import Settings
 
 from servicekit import database
 from tests.engines import Database
@@ -18,11 +19,14 @@ Params = list[tuple[str, str | int | float | bool | None]]
 
 
 @asynccontextmanager
-async def asking(made: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """The service's HTTP on a database, with its own role."""
+async def asking(made: Database, **limits: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    """The service's HTTP on a database, with its own role; limited only where limits are named."""
     pool = await database.open_pool(made.http)
+    app = api.build(pool, today=lambda: TODAY)
+    if limits:
+        api.limit(app, Settings(kafka_bootstrap="-", database_url=made.app, **limits))
     try:
-        transport = httpx2.ASGITransport(app=api.build(pool, today=lambda: TODAY))
+        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://national") as http:
             yield http
     finally:

@@ -11,7 +11,7 @@ from national.query import DIMENSIONS
 
 from servicekit import database
 from tests.engines import Database
-from tests.national.asking import TODAY, Params, ask
+from tests.national.asking import TODAY, Params, ask, asking
 
 ID = "0b6c1f9e-8f0f-5d1c-9f5b-3f3c7f0d9a11"
 
@@ -200,6 +200,20 @@ async def test_a_database_that_is_away_is_said_to_be_so(national: Database) -> N
     await pool.close()
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/v1/products", "application/problem+json"), ("/san-pham", "text/html; charset=utf-8")]
+)
+async def test_an_address_is_answered_so_often_and_its_pages_keep_their_form(
+    national: Database, path: str, kind: str
+) -> None:
+    async with asking(national, address_requests_s=1) as http:
+        answers = [await http.get(path) for _ in range(11)]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [429]
+        assert answers[-1].headers["content-type"] == kind
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
+        assert (await http.get("/static/pages.css")).status_code == 200, "the page that says so looks as the others do"
 
 
 async def test_the_description_names_every_parameter_and_needs_nothing_from_outside(http: httpx2.AsyncClient) -> None:

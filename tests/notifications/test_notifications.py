@@ -288,6 +288,27 @@ async def test_a_server_that_is_down_is_tried_again_with_the_same_message_id(off
     assert mail["Message-ID"] == f"<{row['id']}@ocop-interconnect>"
 
 
+async def test_a_server_that_says_nothing_is_not_waited_for_long(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else would be told anything meanwhile, and when the lease is over another sends it too."""
+    monkeypatch.setattr("notifications.postman.SEND_TIMEOUT_S", 0.2)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    await office.contact()
+    await office.hears(rejection(UUID(int=1)))
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        postman = Postman(office.pool, Settings(kafka_bootstrap="-", database_url="-", smtp_port=port))
+        async with asyncio.timeout(10):
+            assert await postman.once() == 1
+        assert await postman.once() == 0, "it is put off"
+    assert await office.pool.fetchval("SELECT error FROM mail") == "TimeoutError()"
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_an_encrypted_server_is_believed_if_ours_has_signed_its_certificate(
     office: Office, tmp_path: Path, trusted: bool

@@ -22,7 +22,7 @@ LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_S", 0.3)
+    monkeypatch.setattr(connection, "HEAD_S", 1)
     monkeypatch.setattr(connection, "FLUSH_S", 0.3)
 
 

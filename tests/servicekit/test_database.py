@@ -1,5 +1,5 @@
 """What lets a process into its database changes while it runs: passwords, written into a file first and given to the
-server after that; the authority by which it knows the server."""
+server after that; the authority by which it knows the server. And how long the server lets it stay at something."""
 
 import asyncio
 import secrets
@@ -86,6 +86,15 @@ async def test_a_pool_opens_connections_by_what_the_file_says_then(login: Login)
         await login.write("second")
         async with pool.acquire() as another:
             assert await another.fetchval("SELECT current_user") == login.role
+    await pool.close()
+
+
+async def test_a_server_ends_what_takes_too_long_and_who_stands_still(postgres_url: str) -> None:
+    """By itself it would keep the locks of both for ever."""
+    pool = await database.open_pool(postgres_url)
+    async with pool.acquire() as connection:
+        assert await connection.fetchval("SHOW statement_timeout") == "10s"
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
     await pool.close()
 
 

@@ -181,11 +181,7 @@ async def test_held_is_read_after_the_lock(pool: Pool, province: Province, regis
         await transaction.start()
         await registry.handle(first, [province.message(product(id_="p1"))])
         second = asyncio.create_task(handle(pool, registry, province.message(product_updated(id_="p2"))))
-
-        async def second_is_blocked() -> bool:
-            return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
-
-        await until(second_is_blocked)
+        await until(lambda: waits_for_lock(pool))
         await transaction.commit()
     await second
     assert await said(pool) == [("p1", "waiting", "unknown-owner"), ("p2", "waiting", "behind-earlier")]
@@ -365,11 +361,7 @@ async def test_the_same_id_under_two_subjects_at_once_is_decided_once(
         await transaction.start()
         await registry.handle(first, [province.message(owner("CT-1", id_="same"))])
         second = asyncio.create_task(handle(pool, registry, province.message(owner("CT-2", id_="same"))))
-
-        async def second_is_blocked() -> bool:
-            return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
-
-        await until(second_is_blocked)
+        await until(lambda: waits_for_lock(pool))
         await transaction.commit()
     with pytest.raises(asyncpg.UniqueViolationError):
         await second

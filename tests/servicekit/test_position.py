@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 
 from servicekit import database, held, position
 from servicekit.database import Pool
+from servicekit.metrics import METRICS
 from tests.engines import Databases
 
 TOPIC = "ocop.registry.owner"
@@ -86,9 +87,14 @@ async def test_a_topic_made_anew_is_read_from_its_start(reader: Reader) -> None:
 
 
 async def test_records_that_are_gone_are_passed_over(reader: Reader) -> None:
+    def lost() -> float:
+        return float(METRICS.records_lost.labels(TOPIC)._value.get())
+
     await reader.settle()
+    before = lost()
     reader.log.first = 5
     assert await reader.settle(at=2) == 5
+    assert lost() - before == 3
 
 
 async def test_what_is_held_gives_its_place_in_a_log_that_is_no_more(reader: Reader) -> None:

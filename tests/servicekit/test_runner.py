@@ -1,8 +1,10 @@
 """What a poll may take: only what follows where reading stood. PostgreSQL is real, the consumer does as it is told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 from weakref import WeakSet
@@ -19,6 +21,7 @@ from servicekit.held import HeldRow, Key
 from servicekit.lag import Lag
 from servicekit.message import Kept, Message
 from servicekit.metrics import METRICS
+from servicekit.patience import BUDGET_S
 from servicekit.runner import Runner
 from servicekit.setback import SetBackError
 from servicekit.settings import Settings
@@ -169,6 +172,30 @@ async def reading(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Asyn
     monkeypatch.setattr(runner._subscription, "topic_ids", topic_ids)
     yield Reading(runner, consumer, handler, pool)
     await pool.close()
+
+
+async def test_who_was_not_started_has_not_joined() -> None:
+    nowhere, health = Settings(kafka_bootstrap="nowhere:1", database_url="postgresql://nowhere"), Health()
+    pool: Any = None
+    Runner("registry", nowhere, pool, [Recorder()], health)
+    assert await health.missing() == ["kafka: not joined"]
+
+
+async def test_ready_is_who_has_an_assignment_and_a_place_in_all_of_it(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = reading.runner._health.missing
+    await reading.row(FIRST, 5)
+    with monkeypatch.context() as joining:
+        joining.setattr(Consumer, "assignment", lambda _: set())
+        assert await missing() == ["kafka: no assignment yet"]
+    await reading.runner.on_partitions_assigned([FIRST])
+    assert await missing() == ["kafka: 1 partitions not settled"]
+    await reading.row(SECOND, 7)
+    await reading.runner._look_round()
+    assert await missing() == []
+    monkeypatch.setattr(Consumer, "assignment", lambda _: set())
+    assert await missing() == [], "there may be more replicas than partitions"
 
 
 async def test_a_hole_in_the_log_is_no_loss(reading: Reading) -> None:
@@ -359,6 +386,24 @@ async def test_one_that_cannot_be_put_at_its_place_is_kept_by_its_bytes(
     assert await reading.where(FIRST) == 3
 
 
+async def test_one_that_can_be_neither_handled_nor_put_aside_is_not_gone_past(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any record that came after it would move the place beyond it, and it would be lost."""
+
+    async def fail(*_: Any) -> None:
+        raise ConnectionResetError("the database is away")
+
+    await reading.row(FIRST, 0)
+    reading.stands(FIRST, 0)
+    reading.handler.poison = 1
+    monkeypatch.setattr(type(reading.handler), "fail", fail)
+    await reading.poll((FIRST, 0), (FIRST, 1), (FIRST, 2))
+    assert reading.handler.handled == [(0, 0)]
+    assert await reading.where(FIRST) == 1
+    assert FIRST not in reading.runner._stands, "settled and read again"
+
+
 async def test_an_outage_puts_nothing_aside(reading: Reading) -> None:
     await reading.row(FIRST, 0)
     reading.stands(FIRST, 0)
@@ -416,17 +461,20 @@ async def test_a_poll_that_always_ends_too_late_is_taken_one_by_one(
     """Put back whole it would come again for ever, and its partitions would stand still."""
     await reading.row(FIRST, 0)
     reading.stands(FIRST, 0)
-    monkeypatch.setattr("servicekit.runner.BUDGET_S", 0.5)
-    handle = Recorder.handle
+    now, whole, handle = 0.0, 0, Recorder.handle
+    monkeypatch.setattr("servicekit.runner.time", SimpleNamespace(monotonic=lambda: now, time_ns=time.time_ns))
 
     async def late(self: Recorder, connection: Connection, messages: Sequence[Message], *depth: int) -> None:
+        nonlocal now, whole
         if len(messages) > 1:
+            now, whole = now + BUDGET_S * 0.3, whole + 1
             raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
         await handle(self, connection, messages, *depth)
 
     monkeypatch.setattr(Recorder, "handle", late)
     await reading.poll((FIRST, 0), (FIRST, 1))
     assert reading.handler.handled == [(0, 0), (0, 1)]
+    assert whole == 2, "for half of the time"
     assert await reading.where(FIRST) == 2
 
 
