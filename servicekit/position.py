@@ -46,6 +46,14 @@ async def advance(connection: Connection, to: Mapping[TopicPartition, int]) -> N
     )
 
 
+async def of_other_epochs(
+    connection: Connection, partitions: Sequence[TopicPartition], ids: Mapping[str, UUID]
+) -> list[TopicPartition]:
+    """Whose rows tell of another epoch of their topic than `ids`; of a topic that is not there nothing is said."""
+    rows = await _rows(connection, partitions)
+    return [partition for partition, (_, epoch) in rows.items() if ids.get(partition.topic, epoch) != epoch]
+
+
 async def settle(
     pool: Pool, consumer: AIOKafkaConsumer, bootstrap: str, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:

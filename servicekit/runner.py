@@ -119,18 +119,23 @@ class Runner(ConsumerRebalanceListener):
             await self._subscription.stop()
 
     async def _measure_lag(self) -> int:
-        """Also looks for partitions that retention has emptied beyond where reading stands: no poll would say so."""
+        """Also looks for what no poll would say: partitions that retention has emptied beyond where reading stands, and
+        those of a topic that was made anew and is as long again as what was read of it before."""
         read = [partition for partition in self._stands if partition.topic not in self._stopped]
         try:
             starts = await self._subscription.consumer.beginning_offsets(read)
             ends = await self._subscription.consumer.end_offsets(read)
+            epochs = await self._subscription.topic_ids({partition.topic for partition in read})
         except KafkaError:
             self._health.lag(0)  # deaf is who hears nothing of a broker that answers
             self._lag.unanswered(self._stopped)
             raise
-        for partition, start in starts.items():
-            if self._stands.get(partition, start) < start == ends[partition] and partition not in self._in_hand:
-                self._stands.pop(partition)  # settled anew by the next look round
+        async with database.acquire(self._pool) as connection:
+            unsettled = await position.of_other_epochs(connection, read, epochs)
+        unsettled += [p for p, start in starts.items() if self._stands.get(p, start) < start == ends[p]]
+        for partition in unsettled:
+            if partition not in self._in_hand:
+                self._stands.pop(partition, None)  # settled anew by the next look round
         self._health.lag(self._lag.look(self._stands, ends, self._stopped))
         return 0
 

@@ -508,6 +508,20 @@ async def test_what_retention_has_emptied_is_settled_without_a_record(reading: R
     assert reading.consumer.sought == {FIRST: 100}, "settling says where it goes on"
 
 
+async def test_a_topic_made_anew_that_is_as_long_again_is_settled_without_a_record(reading: Reading) -> None:
+    """Reading stands at its end, and what lies before is unread: nothing would say so until the next record came."""
+    await reading.row(FIRST, 4)
+    await reading.row(SECOND, 7)
+    reading.stands(FIRST, 4)
+    reading.stands(SECOND, 7)
+    reading.consumer.begins, reading.consumer.ends = {FIRST: 0, SECOND: 0}, {FIRST: 4, SECOND: 7}
+    await reading.runner._measure_lag()
+    assert reading.runner._stands == {FIRST: 4, SECOND: 7}
+    reading.consumer.epoch = UUID(int=9)
+    await reading.runner._measure_lag()
+    assert reading.runner._stands == {}
+
+
 async def test_what_is_in_hand_is_not_taken_for_lost(reading: Reading) -> None:
     """Retention may pass its place on the topic meanwhile: these records have left it in time."""
     await reading.row(FIRST, 100)
