@@ -35,7 +35,7 @@ from servicekit.waker import repeat
 
 log = structlog.get_logger(__name__)
 
-LAG_EVERY_S, LOOK_EVERY_S = 30.0, 2.0
+LAG_EVERY_S, EPOCHS_EVERY_S, LOOK_EVERY_S = 30.0, 30.0, 2.0
 GROUP_COMMIT_S = 5.0
 SETTLED_S = 5.0  # half of the time that members have to rejoin
 
@@ -114,29 +114,36 @@ class Runner(ConsumerRebalanceListener):
             async with asyncio.TaskGroup() as group:
                 group.create_task(repeat(LOOK_EVERY_S, self._look_round))
                 group.create_task(repeat(LAG_EVERY_S, self._measure_lag))
+                group.create_task(repeat(EPOCHS_EVERY_S, self._look_at_epochs))
                 await self._ended
         finally:
             await self._subscription.stop()
 
     async def _measure_lag(self) -> int:
-        """Also looks for what no poll would say: partitions that retention has emptied beyond where reading stands, and
-        those of a topic that was made anew and is as long again as what was read of it before."""
+        """Also looks for partitions that retention has emptied beyond where reading stands: no poll would say so."""
         read = [partition for partition in self._stands if partition.topic not in self._stopped]
         try:
             starts = await self._subscription.consumer.beginning_offsets(read)
             ends = await self._subscription.consumer.end_offsets(read)
-            epochs = await self._subscription.topic_ids({partition.topic for partition in read})
         except KafkaError:
             self._health.lag(0)  # deaf is who hears nothing of a broker that answers
             self._lag.unanswered(self._stopped)
             raise
+        for partition, start in starts.items():
+            if self._stands.get(partition, start) < start == ends[partition] and partition not in self._in_hand:
+                self._stands.pop(partition)  # settled anew by the next look round
+        self._health.lag(self._lag.look(self._stands, ends, self._stopped))
+        return 0
+
+    async def _look_at_epochs(self) -> int:
+        """Looks for topics that were made anew and are as long again as what was read of them: no poll would say so."""
+        read = list(self._stands)
+        epochs = await self._subscription.topic_ids({partition.topic for partition in read})
         async with database.acquire(self._pool) as connection:
-            unsettled = await position.of_other_epochs(connection, read, epochs)
-        unsettled += [p for p, start in starts.items() if self._stands.get(p, start) < start == ends[p]]
-        for partition in unsettled:
+            anew = await position.of_other_epochs(connection, read, epochs)
+        for partition in anew:
             if partition not in self._in_hand:
                 self._stands.pop(partition, None)  # settled anew by the next look round
-        self._health.lag(self._lag.look(self._stands, ends, self._stopped))
         return 0
 
     async def _missing(self) -> list[str]:

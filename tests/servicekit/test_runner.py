@@ -515,10 +515,14 @@ async def test_a_topic_made_anew_that_is_as_long_again_is_settled_without_a_reco
     reading.stands(FIRST, 4)
     reading.stands(SECOND, 7)
     reading.consumer.begins, reading.consumer.ends = {FIRST: 0, SECOND: 0}, {FIRST: 4, SECOND: 7}
-    await reading.runner._measure_lag()
+    await reading.runner._look_at_epochs()
     assert reading.runner._stands == {FIRST: 4, SECOND: 7}
     reading.consumer.epoch = UUID(int=9)
-    await reading.runner._measure_lag()
+    reading.leave((FIRST, 4))
+    await reading.runner._look_at_epochs()
+    assert reading.runner._stands == {FIRST: 4}, "the poll in hand asks for itself"
+    reading.runner._in_hand.clear()
+    await reading.runner._look_at_epochs()
     assert reading.runner._stands == {}
 
 

@@ -174,12 +174,10 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(NotFound)
     @app.exception_handler(404)
-    async def missing(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the framework's form
-        return told(request, 404, Problem("no-such-thing", ""))
-
     @app.exception_handler(405)
-    async def not_so(request: Request, error: Exception) -> Response:
-        return told(request, 405, Problem("no-such-thing", ""), headers=getattr(error, "headers", None))
+    async def nothing(request: Request, error: Exception) -> Response:
+        status = getattr(error, "status_code", 404)
+        return told(request, status, Problem("no-such-thing", ""), headers=getattr(error, "headers", None))
 
     @app.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> Response:  # noqa: ARG001  # the framework's form

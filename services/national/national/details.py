@@ -63,8 +63,7 @@ async def product(connection: Connection, product_id: UUID, at: date) -> dict[st
         "listings": await _listings(connection, listings),
         "listings_in_all": await connection.fetchval("SELECT count(*) FROM listing WHERE product = $1", product_id),
         "flags": [flag.told() for flag in flags(state, recognised, listed, owner, at)],
-        "events": [events.told(e) for e in await events.latest_of_subjects(connection, subjects, MOST_EVENTS)],
-        "events_in_all": await events.number_of_subjects(connection, subjects),
+        **await events.latest_of_subjects(connection, subjects, MOST_EVENTS),
     }
 
 
@@ -92,8 +91,7 @@ async def owner(connection: Connection, owner_id: UUID, at: date) -> dict[str, A
         "documents": [_plain(document) for document in state.documents],
         "closed": _plain(state.closed),
         "products": [products.told(each) for each in theirs],
-        "events": [events.told(e) for e in await events.latest_of_subjects(connection, [owner_id], MOST_EVENTS)],
-        "events_in_all": await events.number_of_subjects(connection, [owner_id]),
+        **await events.latest_of_subjects(connection, [owner_id], MOST_EVENTS),
     }
 
 

@@ -43,23 +43,15 @@ async def of_subjects(
     )
 
 
-async def latest_of_subjects(connection: Connection, subjects: Iterable[UUID], limit: int) -> list[asyncpg.Record]:
-    """The latest events of these subjects, in the same order."""
+async def latest_of_subjects(connection: Connection, subjects: Iterable[UUID], limit: int) -> dict[str, Any]:
+    """The latest events of these subjects, in the same order, and how many there are in all."""
     rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM event WHERE subject = ANY($1::uuid[])
+        f"""SELECT {_COLUMNS}, count(*) OVER () AS in_all FROM event WHERE subject = ANY($1::uuid[])
             ORDER BY recorded_at DESC, id DESC LIMIT $2""",  # noqa: S608  # constants
         list(subjects),
         limit,
     )
-    return rows[::-1]
-
-
-async def number_of_subjects(connection: Connection, subjects: Iterable[UUID]) -> int:
-    """How many events these subjects have."""
-    number: int = await connection.fetchval(
-        "SELECT count(*) FROM event WHERE subject = ANY($1::uuid[])", list(subjects)
-    )
-    return number
+    return {"events": [told(row) for row in reversed(rows)], "events_in_all": rows[0]["in_all"] if rows else 0}
 
 
 async def stated_by(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
